@@ -1,0 +1,18 @@
+/** Codes of errors raised by the HTTP, recorded and simulated policy hosts. */
+export const POLICY_ERROR_CODES = [
+  'POLICY_API_KEY_MISSING',
+  'POLICY_CALL_FAILED',
+  'POLICY_CALL_REFUSED',
+  'POLICY_CLOSED',
+  'POLICY_CONTINUATION_UNSUPPORTED',
+  'POLICY_IMAGE_UNREADABLE',
+  'POLICY_MODEL_UNKNOWN',
+  'POLICY_UNREACHABLE',
+  'POLICY_URL_INVALID',
+  'RECORDED_MALFORMED',
+  'RECORDED_MISS',
+  'RECORDED_UNREADABLE',
+  'SIMULATED_NO_ANSWER',
+] as const;
+
+export type PolicyErrorCode = (typeof POLICY_ERROR_CODES)[number];
