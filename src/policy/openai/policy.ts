@@ -1,0 +1,355 @@
+import { SteptreeError } from '../../../search/errors.js';
+import type {
+  PolicyModel,
+  Problem,
+  Rollout,
+  SampleReply,
+  SampleRequest,
+} from '../../../search/types.js';
+import type { StepSplitter } from '../splitter.js';
+import { type Connection, connect, createReplica } from './connect.js';
+import { isRefusal, refuseImages } from './continuation.js';
+import { generationFields, learnFromRefusal } from './dialect.js';
+import { createJsonEndpoint, HttpFailure } from './http.js';
+import { createImageEncoder, type ImageEncoder } from './images.js';
+import { linkedAbort } from './linked-abort.js';
+import type { OpenAiOptions } from './options.js';
+import {
+  completionPrompt,
+  defaultSystemPrompt,
+  fillTemplate,
+  type PromptParts,
+  prefillMessages,
+  restateMessages,
+} from './prompt.js';
+import { createReplicaSet, type Replica, type ReplicaSet } from './replicas.js';
+import { type Choice, type ParsedReply, parseReply, toRollout } from './replies.js';
+import { systemTiming, type Timing, withRetries } from './retry.js';
+import { type Asker, Sampler } from './sampler.js';
+
+export interface OpenAiPolicy extends PolicyModel {
+  /** Rollouts that the host wants in flight at once, over all replicas. It does not bound them
+   *  itself: that is the scheduler's part. */
+  readonly maxInFlight: number;
+  stats(): OpenAiStats;
+  /** What was found out and decided at start, for `run.json` and the log; no secrets. */
+  describe(): Record<string, unknown>;
+  /** Ends all connections; calls in flight fail with POLICY_CLOSED. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface OpenAiStats {
+  /** HTTP requests for rollouts, retries included. */
+  readonly requests: number;
+  readonly retries: number;
+  readonly retriesByKind: Readonly<Record<string, number>>;
+  /** Rollouts asked for again because a reply lacked them or held only what was known. */
+  readonly askedAgain: number;
+  readonly rolloutsInFlight: number;
+  readonly policyTokens: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly imageReads: number;
+  readonly replicas: readonly {
+    readonly url: string;
+    readonly requests: number;
+    readonly failures: number;
+    readonly down: boolean;
+  }[];
+  readonly warnings: readonly string[];
+}
+
+export interface OpenAiPolicyContext {
+  readonly splitter: StepSplitter;
+  /** Environment variables, for the API key. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly timing?: Timing;
+  /** Told once of each thing that a user should know. */
+  readonly onWarning?: (message: string) => void;
+  /** Gives up the start. */
+  readonly signal?: AbortSignal;
+}
+
+/** Connects to one or more OpenAI-compatible servers of the same model, finds out how they
+ *  continue a prefix, and returns the policy they are.
+ *  @throws SteptreeError POLICY_URL_INVALID, POLICY_API_KEY_MISSING, POLICY_UNREACHABLE,
+ *  POLICY_MODEL_UNKNOWN, POLICY_CALL_REFUSED; `sample` also POLICY_CALL_FAILED,
+ *  POLICY_IMAGE_UNREADABLE, POLICY_CONTINUATION_UNSUPPORTED, POLICY_CLOSED */
+export async function createOpenAiPolicy(
+  urls: readonly string[],
+  options: OpenAiOptions,
+  context: OpenAiPolicyContext,
+): Promise<OpenAiPolicy> {
+  const timing = context.timing ?? systemTiming;
+  const apiKey = readApiKey(options.apiKeyEnv, context.env ?? process.env);
+  if (urls.length === 0) {
+    throw new SteptreeError('POLICY_URL_INVALID', 'the openai host needs the URL of a server');
+  }
+  const endpoints = [...new Set(urls)].map((url) =>
+    createJsonEndpoint(url, { ...options, ...(apiKey ? { apiKey } : {}), now: timing.now }),
+  );
+  const replicas = createReplicaSet(endpoints.map(createReplica), timing.now);
+  const closeAll = () => Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  let connection: Connection;
+  try {
+    connection = await connect(replicas, options, timing, context.signal);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  return new HttpPolicy(replicas, connection, options, { ...context, timing });
+}
+
+class HttpPolicy implements OpenAiPolicy, Asker {
+  readonly name: string;
+  readonly maxInFlight: number;
+  private readonly images: ImageEncoder;
+  private readonly system: string;
+  private readonly warnings: string[] = [];
+  private readonly retriesByKind: Record<string, number> = {};
+  private readonly counts = { askedAgain: 0, inFlight: 0, policy: 0, prompt: 0, cached: 0 };
+
+  constructor(
+    private readonly replicas: ReplicaSet,
+    private readonly connection: Connection,
+    private readonly options: OpenAiOptions,
+    private readonly context: OpenAiPolicyContext & { readonly timing: Timing },
+  ) {
+    this.name = `openai:${connection.model}`;
+    this.maxInFlight = options.maxInFlight * replicas.all.length;
+    this.images = createImageEncoder(options.imageCacheMb * 1e6);
+    this.system = options.systemPrompt ?? defaultSystemPrompt(context.splitter);
+    for (const warning of connection.warnings) this.warn(warning);
+  }
+
+  async sample(request: SampleRequest, signal?: AbortSignal): Promise<SampleReply> {
+    signal?.throwIfAborted();
+    const wanted = request.seeds.length;
+    if (wanted === 0) return { rollouts: [], promptTokens: 0, cachedTokens: 0 };
+    // If one part fails the others are of no use any more: their requests are closed too.
+    const parts = linkedAbort(signal);
+    this.counts.inFlight += wanted;
+    try {
+      const prompt = await this.promptOf(request.problem, request);
+      const sampler = new Sampler(this, request, prompt, parts.signal);
+      const size = this.options.samplesPerRequest || wanted;
+      const replies = await Promise.all(chunks(request.seeds, size).map((s) => sampler.collect(s)));
+      return this.account({
+        rollouts: replies.flat(),
+        promptTokens: sampler.promptTokens,
+        cachedTokens: sampler.cachedTokens,
+      });
+    } catch (error) {
+      parts.abort(error);
+      throw error;
+    } finally {
+      this.counts.inFlight -= wanted;
+      parts.unlink();
+    }
+  }
+
+  stats(): OpenAiStats {
+    const { all } = this.replicas;
+    const { counts } = this;
+    return {
+      requests: all.reduce((sum, replica) => sum + replica.requests, 0),
+      retries: Object.values(this.retriesByKind).reduce((sum, count) => sum + count, 0),
+      retriesByKind: { ...this.retriesByKind },
+      askedAgain: counts.askedAgain,
+      rolloutsInFlight: counts.inFlight,
+      policyTokens: counts.policy,
+      promptTokens: counts.prompt,
+      cachedTokens: counts.cached,
+      imageReads: this.images.stats().reads,
+      replicas: all.map((replica) => ({
+        url: replica.endpoint.url,
+        requests: replica.requests,
+        failures: replica.failures,
+        down: this.replicas.isDown(replica),
+      })),
+      warnings: [...this.warnings],
+    };
+  }
+
+  describe(): Record<string, unknown> {
+    return {
+      host: 'openai',
+      model: this.connection.model,
+      continuation: this.connection.continuation,
+      splitter: this.context.splitter.name,
+      systemPrompt: this.system,
+      promptTemplate: this.options.promptTemplate,
+      samplesPerRequest: this.options.samplesPerRequest,
+      replicas: this.replicas.all.map(({ endpoint, dialect }) => ({
+        url: endpoint.url,
+        server: dialect.server,
+        droppedFields: [...dialect.dropped].sort(),
+      })),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.replicas.all.map((replica) => replica.endpoint.close()));
+  }
+
+  /** One reply with at least one choice, from whichever replica gives it first. */
+  async ask(
+    request: SampleRequest,
+    prompt: PromptParts,
+    seeds: readonly number[],
+    wholeSolution: boolean,
+    signal: AbortSignal,
+  ): Promise<ParsedReply> {
+    const problemId = request.problem.id;
+    let failedOn: Replica | undefined;
+    const attempt = async (): Promise<ParsedReply> => {
+      const replica = this.replicas.pick(problemId, failedOn);
+      try {
+        const reply = await this.post(replica, request, prompt, seeds, wholeSolution, signal);
+        this.replicas.succeeded(replica);
+        return reply;
+      } catch (error) {
+        if (error instanceof HttpFailure && error.facts.retryable) {
+          this.replicas.failed(replica, error);
+          failedOn = replica;
+        } else {
+          this.replicas.released(replica);
+        }
+        throw error;
+      }
+    };
+    return withRetries(attempt, this.name, this.options, this.context.timing, {
+      signal,
+      goesElsewhere: () => this.replicas.peek(problemId, failedOn) !== failedOn,
+      onRetry: ({ kind, facts }) => {
+        const name = kind === 'status' ? `status ${facts.status}` : kind;
+        this.retriesByKind[name] = (this.retriesByKind[name] ?? 0) + 1;
+      },
+    });
+  }
+
+  rollout(choice: Choice, request: SampleRequest): Rollout {
+    const restated = this.connection.continuation === 'restate';
+    return toRollout(choice, request, this.context.splitter, restated);
+  }
+
+  countAskedAgain(rollouts: number): void {
+    this.counts.askedAgain += rollouts;
+  }
+
+  noteSeparatorLost(): void {
+    for (const { dialect } of this.replicas.all) dialect.separatorLost = true;
+    this.warn(
+      "the server's chat template trims the separator at the end of a prefix; steps are asked for in a way that survives it",
+    );
+  }
+
+  private async post(
+    replica: Replica,
+    request: SampleRequest,
+    prompt: PromptParts,
+    seeds: readonly number[],
+    wholeSolution: boolean,
+    signal: AbortSignal,
+  ): Promise<ParsedReply> {
+    const { endpoint, dialect } = replica;
+    const { continuation, model } = this.connection;
+    const untilStep = request.until === 'step' && !wholeSolution;
+    const stepStops = untilStep ? this.context.splitter.stop : [];
+    const wish = {
+      model,
+      n: seeds.length,
+      seed: seeds[0] ?? 0,
+      sampling: request.sampling,
+      stop: [...stepStops, ...this.options.stop],
+      logprobs: this.options.logprobs,
+      untilStep,
+      continueLast: continuation === 'prefill' && request.prefix.length > 0,
+    };
+    for (;;) {
+      const fields = generationFields(wish, dialect);
+      replica.requests++;
+      try {
+        const body = { ...fields, ...this.promptFields(prompt) };
+        const path = continuation === 'completions' ? '/completions' : '/chat/completions';
+        const reply = parseReply(await endpoint.post(path, body, signal));
+        const asked = fields.n as number;
+        if (asked > 1 && reply.choices.length === 1) this.noteSingleChoice(replica);
+        return { ...reply, choices: reply.choices.slice(0, asked) };
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        const dropped = learnFromRefusal(dialect, fields, error.facts.reply ?? '');
+        if (dropped.length === 0) throw error;
+        this.warn(`${endpoint.url} doesn't know ${dropped.join(', ')}; no longer sent to it`);
+      }
+    }
+  }
+
+  private promptFields(prompt: PromptParts): Record<string, unknown> {
+    const { splitter } = this.context;
+    switch (this.connection.continuation) {
+      case 'completions':
+        return { prompt: completionPrompt(prompt, splitter) };
+      case 'restate':
+        return { messages: restateMessages(prompt, splitter) };
+      case 'prefill':
+        return { messages: prefillMessages(prompt, splitter) };
+    }
+  }
+
+  private async promptOf(
+    problem: Problem,
+    request: Pick<SampleRequest, 'prefix'>,
+  ): Promise<PromptParts> {
+    if (this.connection.continuation === 'completions') {
+      refuseImages(problem.images.length, problem.id);
+    }
+    return {
+      system: this.system,
+      question: fillTemplate(this.options.promptTemplate, problem),
+      images: await Promise.all(problem.images.map((image) => this.images.dataUrl(image))),
+      prefix: request.prefix,
+    };
+  }
+
+  private noteSingleChoice(replica: Replica): void {
+    if (replica.dialect.singleChoice) return;
+    replica.dialect.singleChoice = true;
+    this.warn(`${replica.endpoint.url} gives one choice whatever n is; asking once per rollout`);
+  }
+
+  private account(reply: SampleReply): SampleReply {
+    this.counts.policy += reply.rollouts.reduce((sum, rollout) => sum + rollout.policyTokens, 0);
+    this.counts.prompt += reply.promptTokens;
+    this.counts.cached += reply.cachedTokens;
+    return reply;
+  }
+
+  private warn(message: string): void {
+    if (this.warnings.includes(message)) return;
+    this.warnings.push(message);
+    this.context.onWarning?.(message);
+  }
+}
+
+function readApiKey(
+  name: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  if (name === undefined) return undefined;
+  const key = env[name]?.trim();
+  if (key) return key;
+  throw new SteptreeError(
+    'POLICY_API_KEY_MISSING',
+    `the environment variable ${name} is not set; put the API key there, or leave --api-key-env away`,
+    { variable: name },
+  );
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  const parts: T[][] = [];
+  for (let start = 0; start < items.length; start += size) {
+    parts.push(items.slice(start, start + size));
+  }
+  return parts;
+}
