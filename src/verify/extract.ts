@@ -1,0 +1,231 @@
+/** Finds the final answer that a solution states. Linear in the length of the text; never throws. */
+import { matchingBrace, plainMath } from './latex.js';
+import { readNumbers } from './number.js';
+
+/** By what the answer was recognised, the surest first. */
+export type AnswerMark =
+  | 'boxed'
+  | 'answer-tag'
+  | 'final-answer'
+  | 'hashes'
+  | 'phrase'
+  | 'choice'
+  | 'equation'
+  | 'bare'
+  | 'last-number';
+
+export interface ExtractedAnswer {
+  readonly answer: string;
+  readonly how: AnswerMark;
+}
+
+interface Found extends ExtractedAnswer {
+  readonly position: number;
+}
+
+/** Answers stand at the end: of longer solutions only the last part is searched. In UTF-16 units. */
+const searchedLength = 20_000;
+
+/** The final answer of a solution given as steps or text: the last of `\boxed{…}`, `<answer>…</answer>`,
+ *  `Answer: …`, `the final answer is …` and `#### …`; failing these "the answer is …", a choice letter,
+ *  an equation, a bare value or the last number of the last line. Several boxes joined by "and" are one
+ *  answer of several values.
+ *  @param choices of the problem, if it has any: only then is a letter alone an answer
+ *  @returns null where the solution states none */
+export function extractAnswer(
+  solution: string | readonly string[],
+  choices: readonly string[] = [],
+): ExtractedAnswer | null {
+  const whole = typeof solution === 'string' ? solution : solution.join('\n\n');
+  // JSON that was escaped twice has two backslashes before a command.
+  const text = afterThinking(whole.slice(-searchedLength).replace(/\\\\(?=boxed)/g, '\\')).trim();
+  if (text === '') return null;
+  const strong = [boxed(text), tagged(text), announced(text), hashes(text)].filter(
+    (found) => found !== null,
+  );
+  const last = strong.reduce<Found | null>(
+    (best, found) => (best && best.position >= found.position ? best : found),
+    null,
+  );
+  const found = last ?? phrase(text) ?? fromLastLine(text, choices);
+  return found && tidy(found, choices);
+}
+
+function afterThinking(text: string): string {
+  const end = text.lastIndexOf('</think>');
+  const rest = end < 0 ? text : text.slice(end + '</think>'.length);
+  // A model that stops right after thinking has stated its answer there, if anywhere.
+  return rest.trim() === '' ? text : rest;
+}
+
+const connective =
+  /^(?:[\s,;.$+]|\\[[\]()]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b){0,20}(?:[A-Za-z]{1,12}\s+(?:and|or)\s*)?(?:[A-Za-z]\s*=\s*|[\s$,]){0,3}$/;
+
+function boxed(text: string): Found | null {
+  const boxes = [...text.matchAll(/\\(?:boxed|fbox)\s*\{/g)].slice(-20);
+  const answers: string[] = [];
+  let position = -1;
+  let following = Number.POSITIVE_INFINITY;
+  for (const box of boxes.reverse()) {
+    const open = box.index + box[0].length - 1;
+    const close = matchingBrace(text, open);
+    // A box inside the last one is part of it.
+    if (position >= 0 && close > following) continue;
+    if (position >= 0 && !connective.test(text.slice(close + 1, following).slice(0, 80))) break;
+    if (position >= 0 && following - close > 80) break;
+    if (position < 0) position = box.index;
+    following = box.index;
+    answers.unshift(text.slice(open + 1, close).trim());
+  }
+  const answer = answers.filter((one) => one !== '').join(', ');
+  return answer === '' ? null : { answer, how: 'boxed', position };
+}
+
+function tagged(text: string): Found | null {
+  const close = text.lastIndexOf('</answer>');
+  const open = text.lastIndexOf('<answer>', close < 0 ? text.length : close);
+  if (open < 0) return null;
+  const inner = text.slice(open + '<answer>'.length, close < open ? text.length : close).trim();
+  if (inner === '') return null;
+  const nested = boxed(inner) ?? announced(inner);
+  return { answer: nested?.answer ?? inner, how: 'answer-tag', position: open };
+}
+
+function announced(text: string): Found | null {
+  const marks =
+    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
+  return lastClause(text, marks, 'final-answer');
+}
+
+function phrase(text: string): Found | null {
+  const before = /(\$[^$\n]+\$|\S+)\s+is\s+(?:our|the|my)\s+(?:final\s+)?answer\b/i.exec(
+    text.slice(-300),
+  );
+  if (before?.[1]) return { answer: before[1], how: 'phrase', position: text.length - 300 };
+  return lastClause(
+    text,
+    /\banswers?\s+(?:is|are|should\s+be|would\s+be|equals?|=)\s*:?\s*\**/gi,
+    'phrase',
+  );
+}
+
+function hashes(text: string): Found | null {
+  return lastClause(text, /^\s*####\s*(?:answer\s*:)?/gim, 'hashes');
+}
+
+/** What follows the last mark that is followed by anything. */
+function lastClause(text: string, marks: RegExp, how: AnswerMark): Found | null {
+  for (const mark of [...text.matchAll(marks)].slice(-20).reverse()) {
+    const start = mark.index + mark[0].length;
+    const answer = clause(text.slice(start, start + 2_000));
+    if (/[\p{L}\p{N}\\∞π°]/u.test(answer)) return { answer, how, position: start };
+  }
+  return null;
+}
+
+/** The first line of text, up to the end of its sentence; formulas are not cut. */
+function clause(text: string): string {
+  const rest = text.replace(/^[\s*_:#>]+/, '');
+  const display = /^(?:\\\[([\s\S]*?)\\\]|\$\$([\s\S]*?)\$\$)/.exec(rest);
+  if (display) return (display[1] ?? display[2] ?? '').trim();
+  const line = rest.split('\n', 1)[0] ?? '';
+  let inMath = false;
+  for (let index = 0; index < line.length; index++) {
+    if (line[index] === '$') inMath = !inMath;
+    const after = line.slice(index + 1);
+    const ends = line[index] === '.' && (/^\s*$/.test(after) || /^["*)]?\s+[A-Z\\<"(]/.test(after));
+    // The dot after a choice letter belongs to it: "B. 5 cm".
+    if (ends && !inMath && !/^\(?[A-Z]$/.test(line.slice(0, index))) return line.slice(0, index);
+  }
+  return line.replace(/<[|/][^>]*>.*$/, '').trim();
+}
+
+function fromLastLine(text: string, choices: readonly string[]): Found | null {
+  const line = (text.split('\n').at(-1) ?? '').trim().slice(-1_000);
+  const position = text.length - line.length;
+  const bare = plainMath(line);
+  const isBare = bare.length <= 60 && bare.split(/\s+/).length <= 4;
+  if (choices.length > 0) {
+    const letter = lettered(line) ?? onlyChoice(line, choices);
+    if (letter) return { answer: letter, how: 'choice', position };
+  }
+  if (isBare && (readNumbers(bare).length > 0 || line === text)) {
+    return { answer: line, how: 'bare', position };
+  }
+  const equation = /(?:(?<![<>!])=|≈|\\approx)\s*([^=≈<>]+)$/.exec(line)?.[1];
+  if (equation !== undefined && /[\p{L}\p{N}]/u.test(equation)) {
+    return { answer: equation.split(/\.\s/, 1)[0]?.trim() ?? '', how: 'equation', position };
+  }
+  const letter = /\b(?:option|choice)\s*\(?([A-Z])\b\)?/.exec(line)?.[1];
+  if (letter) return { answer: letter, how: 'choice', position };
+  const number = lastNumber(line);
+  return number ? { answer: number, how: 'last-number', position } : null;
+}
+
+/** "(B)", "option B", "B." and a bare "B", the last one on the line. */
+function lettered(line: string): string | undefined {
+  const marks =
+    /\(([A-Z])\)|\b(?:option|choice|answer)\s+([A-Z])\b|^\s*([A-Z])(?:[.:)]|\s*$)|\b([B-HJ-Z])\s*[.]?\s*$/g;
+  const last = [...line.matchAll(marks)].at(-1);
+  return last?.slice(1).find((letter) => letter !== undefined);
+}
+
+/** The one choice whose text stands on the line as whole words. */
+function onlyChoice(line: string, choices: readonly string[]): string | undefined {
+  const folded = ` ${line.toLowerCase().replace(/[^\p{L}\p{N}.%°/-]+/gu, ' ')} `.replace(
+    /\. /g,
+    ' ',
+  );
+  const named = choices.filter((choice) => {
+    const words = choice
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}.%°/-]+/gu, ' ')
+      .trim();
+    return words.length > 1 && folded.includes(` ${words} `);
+  });
+  return named.length === 1 ? named[0] : undefined;
+}
+
+/** The last formula or number of a sentence, with the sign and unit that belong to it. */
+function lastNumber(line: string): string | undefined {
+  const formula = [...line.matchAll(/\$([^$]+)\$|\\\((.+?)\\\)/g)].at(-1);
+  if (formula) return afterEquals(formula[1] ?? formula[2] ?? '');
+  const number =
+    /(?<![\w\\^_{(])[-−]?\s?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s*\/\s*\d+)?\s?(?:%|°|percent\b)?/g;
+  const last = [...line.matchAll(number)].at(-1)?.[0].trim();
+  return last?.replace(/,$/, '');
+}
+
+function afterEquals(text: string): string {
+  return text.slice(text.lastIndexOf('=') + 1).trim();
+}
+
+/** A whole sentence after "Answer:" is narrowed to the one value that it states. */
+function tidy(found: Found, choices: readonly string[]): ExtractedAnswer {
+  const trimmed = found.answer
+    .trim()
+    .replace(/^\*+|\*+$/g, '')
+    .trim();
+  const words = trimmed.split(/\s+/).length;
+  if (found.how === 'boxed' || words < 4) return { answer: trimmed, how: found.how };
+  const value = narrowed(trimmed, choices);
+  return { answer: value ?? trimmed, how: found.how };
+}
+
+function narrowed(sentence: string, choices: readonly string[]): string | undefined {
+  if (choices.length > 0) {
+    if (choices.some((choice) => choice.trim() === sentence)) return undefined;
+    const letter = /^\(?([A-Z])[).:]\s/.exec(sentence)?.[1] ?? /\(([A-Z])\)/.exec(sentence)?.[1];
+    return letter ?? onlyChoice(sentence, choices);
+  }
+  if (readNumbers(plainMath(sentence)).length > 0 || /\b(?:and|or)\b|,\s/.test(sentence))
+    return undefined;
+  const formulas = [...sentence.matchAll(/\$([^$]+)\$|\\\((.+?)\\\)/g)].filter((one) =>
+    /\d/.test(one[0]),
+  );
+  const [only] = formulas;
+  if (only) return formulas.length === 1 ? afterEquals(only[1] ?? only[2] ?? '') : undefined;
+  const words = sentence.replace(/\$[^$]*\$/g, ' ');
+  const numbers = words.match(/(?<![\w\\^_{])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\/\d+)?\s?(?:%|°)?/g);
+  return numbers?.length === 1 ? numbers[0].trim() : undefined;
+}
