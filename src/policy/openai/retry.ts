@@ -1,4 +1,5 @@
 import { SteptreeError } from '../../../search/errors.js';
+import { sleep } from '../sleep.js';
 import { HttpFailure } from './http.js';
 
 export interface RetryOptions {
@@ -70,25 +71,6 @@ export function retryWaitMs(
   const bound = Math.min(options.retryCapMs, options.retryBaseMs * 2 ** Math.min(index, 30));
   const asked = Math.min(failure?.facts.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
   return asked + timing.random() * bound;
-}
-
-/** Waits `ms`, or rejects with the signal's reason as soon as it aborts. */
-export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
 }
 
 function refusedError(subject: string, failure: HttpFailure): SteptreeError {
