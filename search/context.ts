@@ -53,6 +53,7 @@ export class SearchContext {
   private readonly options: SearchContextOptions;
   /** Samples drawn so far at each (purpose, state): the next sample's index. */
   private readonly drawn = new Map<string, number>();
+  private sequence = 0;
   private readonly startedMs: number;
   /** Time that an interrupted run had already spent on this problem. */
   private earlierMs = 0;
@@ -117,6 +118,7 @@ export class SearchContext {
     const { n, until = 'end', purpose = 'rollout' } = request;
     this.options.signal?.throwIfAborted();
     const place = `${purpose} ${until} ${contentHash(prefix)}`;
+    const sequence = this.sequence++;
     const first = this.drawn.get(place) ?? 0;
     this.drawn.set(place, first + n);
     const key = `sample ${place} ${first} ${n}`;
@@ -126,19 +128,21 @@ export class SearchContext {
       this.options.onReplay?.(prefix, n);
       this.earlierMs = Math.max(this.earlierMs, stored.elapsedMs - this.sinceStartMs());
     }
-    const reply = stored ?? (await this.ask(key, prefix, until, place, first, n));
+    const reply = stored ?? (await this.ask({ key, prefix, until, place, first, n, sequence }));
     this.account(reply);
     return { key, reply };
   }
 
-  private async ask(
-    key: string,
-    prefix: readonly Step[],
-    until: 'step' | 'end',
-    place: string,
-    first: number,
-    n: number,
-  ): Promise<StoredReply> {
+  private async ask(call: {
+    key: string;
+    prefix: readonly Step[];
+    until: 'step' | 'end';
+    place: string;
+    first: number;
+    n: number;
+    sequence: number;
+  }): Promise<StoredReply> {
+    const { key, prefix, until, place, first, n, sequence } = call;
     const { problem, policy, sampling, seed, signal, store } = this.options;
     const seeds = Array.from({ length: n }, (_, i) =>
       deriveSeed(seed, problem.id, place, first + i),
@@ -151,7 +155,8 @@ export class SearchContext {
         { problemId: problem.id, expected: n, got: reply.rollouts.length },
       );
     }
-    const stored: StoredReply = { ...reply, elapsedMs: Math.round(this.elapsedMs()) };
+    const elapsedMs = Math.round(this.elapsedMs());
+    const stored: StoredReply = { ...reply, prefix, sequence, elapsedMs };
     await store.put(key, stored);
     return stored;
   }
@@ -196,8 +201,12 @@ export class SearchContext {
   }
 }
 
-/** A reply as it is stored, with the problem's elapsed time when it came in. */
+/** A reply as it is stored. */
 interface StoredReply extends SampleReply {
+  readonly prefix: readonly Step[];
+  /** Place among the problem's calls; the order of a recording. */
+  readonly sequence: number;
+  /** The problem's elapsed time when the reply came in. */
   readonly elapsedMs: number;
 }
 

@@ -1,6 +1,7 @@
 export { addUsage, type Budget, emptyUsage, NO_BUDGET, spentLimit } from './budget.js';
 export { type GradedRollouts, SearchContext, type SearchContextOptions } from './context.js';
 export { errorCode, errorMessage, SEARCH_ERROR_CODES, SteptreeError } from './errors.js';
+export { Heap } from './heap.js';
 export { credibleInterval } from './interval.js';
 export { consensus } from './labels/consensus.js';
 export { type Estimate, estimate } from './labels/estimate.js';

@@ -1,3 +1,4 @@
+import { Heap } from '../heap.js';
 import type { StateIndex, StateTree } from '../tree.js';
 import type { Step } from '../types.js';
 import type { OmegaPrmOptions } from './options.js';
@@ -29,7 +30,7 @@ export class CandidatePool {
   private readonly tree: StateTree;
   private readonly options: PoolOptions;
   /** heaps[v] holds the waiting states with visit count v. */
-  private readonly heaps: StateHeap[] = [];
+  private readonly heaps: Heap<HeapEntry>[] = [];
   /** Waiting rollouts of a state, best last, so that taking one is a pop. */
   private readonly queues = new Map<StateIndex, QueuedRollout[]>();
   private totalVisits = 0;
@@ -55,7 +56,7 @@ export class CandidatePool {
   /** Takes the best candidate out, or null if none waits. Its state waits outside the pool
    *  until `countVisit` brings it back, as nothing is selected in between. */
   take(): Candidate | null {
-    let best: { heap: StateHeap; entry: HeapEntry; priority: number } | null = null;
+    let best: { heap: Heap<HeapEntry>; entry: HeapEntry; priority: number } | null = null;
     this.heaps.forEach((heap, visits) => {
       const entry = heap.peek();
       if (!entry) return;
@@ -64,7 +65,7 @@ export class CandidatePool {
     });
     if (!best) return null;
     const { heap, entry, priority } = best as {
-      heap: StateHeap;
+      heap: Heap<HeapEntry>;
       entry: HeapEntry;
       priority: number;
     };
@@ -87,7 +88,7 @@ export class CandidatePool {
       this.queues.delete(state);
       return;
     }
-    while (this.heaps.length <= visits) this.heaps.push(new StateHeap());
+    while (this.heaps.length <= visits) this.heaps.push(new Heap<HeapEntry>(goesBefore));
     this.heaps[visits]?.push({ state, q: best.q });
   }
 
@@ -143,49 +144,7 @@ function compareCodePoints(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Binary heap: greatest q first, then the state created first. */
-class StateHeap {
-  private readonly entries: HeapEntry[] = [];
-
-  peek(): HeapEntry | undefined {
-    return this.entries[0];
-  }
-
-  push(entry: HeapEntry): void {
-    const { entries } = this;
-    let at = entries.push(entry) - 1;
-    while (at > 0) {
-      const up = (at - 1) >> 1;
-      if (!goesBefore(entry, entries[up] as HeapEntry)) break;
-      entries[at] = entries[up] as HeapEntry;
-      at = up;
-    }
-    entries[at] = entry;
-  }
-
-  pop(): void {
-    const { entries } = this;
-    const moved = entries.pop();
-    if (!moved || entries.length === 0) return;
-    let at = 0;
-    for (;;) {
-      let down = 2 * at + 1;
-      if (down >= entries.length) break;
-      const right = down + 1;
-      if (
-        right < entries.length &&
-        goesBefore(entries[right] as HeapEntry, entries[down] as HeapEntry)
-      ) {
-        down = right;
-      }
-      if (!goesBefore(entries[down] as HeapEntry, moved)) break;
-      entries[at] = entries[down] as HeapEntry;
-      at = down;
-    }
-    entries[at] = moved;
-  }
-}
-
+/** Greatest q first, then the state that was created first. */
 function goesBefore(a: HeapEntry, b: HeapEntry): boolean {
   return a.q > b.q || (a.q === b.q && a.state < b.state);
 }

@@ -1,0 +1,114 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { errorMessage } from '../../search/errors.js';
+import { packageVersion } from '../config/version.js';
+import { EMBEDDED_POLICY_DIR } from '../policy/create.js';
+import { EXIT } from './exit.js';
+import type { CommandIo } from './main.js';
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Says what is installed, which kernels and providers are active, and which endpoints answer. */
+export function doctorCommand(io: CommandIo): Command {
+  return new Command('doctor')
+    .description('check the installation, the embedded model, and endpoints')
+    .argument('[urls...]', 'OpenAI-compatible servers to reach, such as http://localhost:8000/v1')
+    .option('--json', 'print one JSON object on stdout')
+    .addHelpText('after', '\nExample:\n  $ steptree doctor http://localhost:8000/v1')
+    .action(async (urls: string[], given: { json?: boolean }) => {
+      const checks = [
+        nodeCheck(),
+        ...(await Promise.all(PACKAGES.map(packageCheck))),
+        await onnxCheck(),
+        modelCheck(),
+        ...(await Promise.all(urls.map((url) => endpointCheck(url, io.signal)))),
+      ];
+      const ok = checks.every((check) => check.ok);
+      if (given.json) {
+        process.stdout.write(`${JSON.stringify({ version: packageVersion(), ok, checks })}\n`);
+      } else {
+        process.stdout.write(`steptree ${packageVersion()}\n`);
+        for (const { name, ok: good, detail } of checks) {
+          process.stdout.write(`${good ? '  ok   ' : '  FAIL '} ${name}: ${detail}\n`);
+        }
+      }
+      io.exit(ok ? EXIT.done : EXIT.failed);
+    });
+}
+
+/** Packages with native parts: a missing prebuilt binary shows here. */
+const PACKAGES = ['lmdb', 'sharp', 'msgpackr'] as const;
+
+function nodeCheck(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const ok = major > 20 || (major === 20 && minor >= 19);
+  return {
+    name: 'Node.js',
+    ok,
+    detail: `${process.version} on ${process.platform} ${process.arch}${ok ? '' : '; 20.19 or later is needed'}`,
+  };
+}
+
+async function packageCheck(name: (typeof PACKAGES)[number]): Promise<Check> {
+  try {
+    await import(name);
+    return { name, ok: true, detail: installedVersion(name) };
+  } catch (error) {
+    return { name, ok: false, detail: `does not load: ${errorMessage(error)}; run npm ci again` };
+  }
+}
+
+async function onnxCheck(): Promise<Check> {
+  const name = 'onnxruntime-node';
+  try {
+    const ort = await import(name);
+    const providers = (ort.listSupportedBackends() as { name: string }[]).map((one) => one.name);
+    return {
+      name,
+      ok: true,
+      detail: `${installedVersion(name)}, providers ${providers.join(', ')}`,
+    };
+  } catch (error) {
+    return { name, ok: false, detail: `does not load: ${errorMessage(error)}; run npm ci again` };
+  }
+}
+
+function modelCheck(): Check {
+  const ok = existsSync(join(EMBEDDED_POLICY_DIR, 'config.json'));
+  return {
+    name: 'embedded policy',
+    ok,
+    detail: ok ? 'models/figmath-policy' : 'models/figmath-policy is missing; install again',
+  };
+}
+
+async function endpointCheck(url: string, signal: AbortSignal): Promise<Check> {
+  const address = `${url.replace(/\/+$/, '')}/models`;
+  try {
+    const reply = await fetch(address, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
+    });
+    const body = (await reply.json()) as { data?: { id?: string }[] };
+    const models = (body.data ?? []).map((model) => model.id).join(', ');
+    return { name: url, ok: reply.ok, detail: `HTTP ${reply.status}, models: ${models}` };
+  } catch (error) {
+    return { name: url, ok: false, detail: `${address} cannot be reached: ${errorMessage(error)}` };
+  }
+}
+
+function installedVersion(name: string): string {
+  const path = createRequire(import.meta.url)
+    .resolve.paths(name)
+    ?.find((dir) => existsSync(join(dir, name, 'package.json')));
+  if (!path) return 'installed';
+  const manifest = createRequire(import.meta.url)(join(path, name, 'package.json')) as {
+    version: string;
+  };
+  return manifest.version;
+}

@@ -1,0 +1,46 @@
+import { CommanderError } from 'commander';
+import { errorCode, errorMessage, SteptreeError } from '../../search/errors.js';
+
+/** Exit codes of every command. */
+export const EXIT = { done: 0, failed: 1, badInput: 2, interrupted: 130 } as const;
+
+/** Codes of errors that the user's command line or files caused, by their beginning. */
+const BAD_INPUT = [
+  'EXPORT_',
+  'FIGMATH_',
+  'MODEL_FOLDER',
+  'OPTION_',
+  'POLICY_API_KEY_MISSING',
+  'POLICY_MODEL_UNKNOWN',
+  'POLICY_URL_INVALID',
+  'PROBLEM',
+  'RECORDED_MALFORMED',
+  'RECORDED_UNREADABLE',
+  'RUN_CONFIG_DIFFERS',
+  'RUN_DIR_UNUSABLE',
+  'RUN_PROBLEM_CHANGED',
+  'SPLITTER_',
+  'ONNX_FOLDER',
+];
+
+/** Prints an error on stderr (and as JSON on stdout if asked) and says how to exit. */
+export function reportError(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) {
+    // Commander has printed its own message already.
+    return error.exitCode === 0 ? EXIT.done : EXIT.badInput;
+  }
+  const code = errorCode(error);
+  const known = error instanceof SteptreeError;
+  const message = known ? error.message : errorText(error);
+  process.stderr.write(`steptree: ${message} [${code}]\n`);
+  if (json) {
+    const facts = known ? error.facts : {};
+    process.stdout.write(`${JSON.stringify({ error: { code, message, facts } })}\n`);
+  }
+  return BAD_INPUT.some((prefix) => code.startsWith(prefix)) ? EXIT.badInput : EXIT.failed;
+}
+
+/** An error that is not ours is a bug: its stack helps to report it. */
+function errorText(error: unknown): string {
+  return error instanceof Error && error.stack ? error.stack : errorMessage(error);
+}

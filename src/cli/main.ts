@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../config/version.js';
+import { demoCommand } from './demo.js';
+import { doctorCommand } from './doctor.js';
+import { EXIT, reportError } from './exit.js';
+import { exportCommand } from './export.js';
+import { figmathCommand } from './figmath.js';
+import { labelCommand } from './label.js';
+
+/** What a command gets besides its options. */
+export interface CommandIo {
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Sets the exit code of a command that did not throw. */
+  exit(code: number): void;
+}
+
+/** Runs one command. @param argv without node and script @returns the exit code */
+export async function main(argv: readonly string[]): Promise<number> {
+  const abort = new AbortController();
+  const onSignal = () => {
+    if (abort.signal.aborted) process.exit(EXIT.interrupted);
+    process.stderr.write('\nsteptree: finishing what is being written (again: stop at once)\n');
+    abort.abort(new DOMException('interrupted', 'AbortError'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  let code: number = EXIT.done;
+  const io: CommandIo = {
+    signal: abort.signal,
+    exit: (given) => {
+      code = given;
+    },
+  };
+  try {
+    await program(io).parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (abort.signal.aborted && !(error instanceof CommanderError)) return EXIT.interrupted;
+    return reportError(error, argv.includes('--json'));
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+function program(io: CommandIo): Command {
+  const root = new Command('steptree')
+    .description(
+      'Grows trees of reasoning steps with a policy model, and turns them into step-level labels.',
+    )
+    .version(packageVersion())
+    .showHelpAfterError('(add --help for all options)')
+    .showSuggestionAfterError(true)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ steptree demo                                   watch trees grow, offline
+  $ steptree figmath --count 100 --out problems     write problems with pictures
+  $ steptree label problems/problems.jsonl --out run
+  $ steptree export run --to trl --out prm-data.jsonl
+
+Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
+    );
+  for (const make of [labelCommand, exportCommand, figmathCommand, demoCommand, doctorCommand]) {
+    root.addCommand(make(io).copyInheritedSettings(root));
+  }
+  // exitOverride is not inherited by commands that were made before.
+  for (const command of [root, ...root.commands]) command.exitOverride();
+  return root;
+}

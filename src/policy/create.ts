@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { SteptreeError } from '../../search/errors.js';
+import type { PolicyModel, Step } from '../../search/types.js';
+import { PACKAGE_DIR } from '../config/version.js';
+import { createOnnxPolicy } from './onnx/host.js';
+import type { OnnxOptions } from './onnx/options.js';
+import { createOpenAiPolicy, type OpenAiOptions } from './openai/index.js';
+import { createRecordedPolicy } from './recorded.js';
+import { createSimulatedPolicy, type SimulatedOptions } from './simulated.js';
+import { createSplitter, type SplitterName } from './splitter.js';
+
+/** A policy as a run holds it: the model, and what the run must know of its host. */
+export interface PolicyHandle extends PolicyModel {
+  readonly kind: 'openai' | 'onnx' | 'recorded' | 'simulated';
+  /** Whether the host opens the pictures. */
+  readonly readsImages: boolean;
+  /** Sequences that the host can use at once. */
+  readonly maxInFlight: number;
+  /** What decides its replies; a run's folder remembers it. No addresses: a server may move. */
+  readonly identity: Readonly<Record<string, unknown>>;
+  /** For run.json and the log; no secrets. */
+  describe(): Record<string, unknown>;
+  stats(): Record<string, unknown>;
+  /** Tells that a stored reply answered a call. */
+  skip?(problemId: string, prefix: readonly Step[], count: number): void;
+  /** Idempotent; lets what runs come to its end first. */
+  close(): Promise<void>;
+}
+
+export interface PolicySettings {
+  /** As the --policy option takes it. */
+  readonly spec: string;
+  readonly splitter: SplitterName;
+  readonly maxInFlight: number;
+  readonly openai: OpenAiOptions;
+  readonly onnx: OnnxOptions;
+  readonly simulated: SimulatedOptions;
+}
+
+/** The model folder that comes with the package. */
+export const EMBEDDED_POLICY_DIR = join(PACKAGE_DIR, 'models', 'figmath-policy');
+
+/** Opens the policy that a specification names: `embedded`, `simulated`, `recorded:FILE`,
+ *  `onnx:DIR` or a folder, or URLs separated by commas.
+ *  @throws SteptreeError POLICY_UNKNOWN and what the host throws at start */
+export async function createPolicy(
+  settings: PolicySettings,
+  signal: AbortSignal,
+  onWarning: (message: string) => void,
+): Promise<PolicyHandle> {
+  const { spec } = settings;
+  if (spec === 'embedded') return onnxHandle(EMBEDDED_POLICY_DIR, 'embedded', settings);
+  if (spec === 'simulated') return simulatedHandle(settings);
+  if (spec.startsWith('recorded:')) return recordedHandle(spec.slice('recorded:'.length), settings);
+  if (/^https?:\/\//.test(spec)) return openAiHandle(settings, signal, onWarning);
+  const folder = spec.startsWith('onnx:') ? spec.slice('onnx:'.length) : spec;
+  if (spec !== folder || existsSync(folder)) return onnxHandle(resolve(folder), folder, settings);
+  throw new SteptreeError(
+    'OPTION_POLICY_UNKNOWN',
+    `--policy ${spec} is neither embedded, simulated, recorded:FILE, an http(s) URL nor an existing model folder`,
+    { policy: spec },
+  );
+}
+
+async function openAiHandle(
+  { spec, splitter, openai }: PolicySettings,
+  signal: AbortSignal,
+  onWarning: (message: string) => void,
+): Promise<PolicyHandle> {
+  const urls = spec.split(',').map((url) => url.trim());
+  const host = await createOpenAiPolicy(urls, openai, {
+    splitter: createSplitter(splitter),
+    onWarning,
+    signal,
+  });
+  const { continuation, systemPrompt, promptTemplate, stop } = openai;
+  return {
+    kind: 'openai',
+    name: host.name,
+    readsImages: true,
+    maxInFlight: host.maxInFlight,
+    identity: {
+      host: 'openai',
+      model: host.name,
+      continuation,
+      systemPrompt,
+      promptTemplate,
+      stop,
+    },
+    sample: (request, abort) => host.sample(request, abort),
+    describe: () => host.describe(),
+    stats: () => ({ ...host.stats() }),
+    close: () => host.close(),
+  };
+}
+
+async function onnxHandle(
+  folder: string,
+  shown: string,
+  { onnx, maxInFlight }: PolicySettings,
+): Promise<PolicyHandle> {
+  const host = await createOnnxPolicy(folder, onnx);
+  const { systemPrompt, decoder } = onnx;
+  return {
+    kind: 'onnx',
+    name: host.name,
+    readsImages: true,
+    maxInFlight,
+    identity: { host: 'onnx', model: shown, systemPrompt, decoder },
+    sample: (request, abort) => host.sample(request, abort),
+    describe: () => ({ host: 'onnx', model: shown, threads: onnx.threads }),
+    stats: () => ({ ...host.stats() }),
+    close: () => host.close(),
+  };
+}
+
+async function recordedHandle(
+  file: string,
+  { maxInFlight }: PolicySettings,
+): Promise<PolicyHandle> {
+  const host = await createRecordedPolicy(file);
+  return {
+    kind: 'recorded',
+    name: host.name,
+    readsImages: false,
+    maxInFlight,
+    identity: { host: 'recorded' },
+    sample: (request, abort) => host.sample(request, abort),
+    describe: () => host.describe(),
+    stats: () => ({ ...host.stats() }),
+    skip: (problemId, prefix, count) => host.skip(problemId, prefix, count),
+    close: () => host.close(),
+  };
+}
+
+function simulatedHandle({ simulated, maxInFlight }: PolicySettings): PolicyHandle {
+  const host = createSimulatedPolicy(simulated);
+  const { latencyMs: _, ...identity } = simulated;
+  return {
+    kind: 'simulated',
+    name: host.name,
+    readsImages: false,
+    maxInFlight,
+    identity: { host: 'simulated', ...identity },
+    sample: (request, abort) => host.sample(request, abort),
+    describe: () => host.describe(),
+    stats: () => ({ ...host.stats() }),
+    close: () => host.close(),
+  };
+}
+
+/** One line for the log: which host, which model, how a prefix is continued. */
+export function policyLine(policy: PolicyHandle): string {
+  const facts = Object.entries(policy.describe())
+    .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
+    .map(([name, value]) => `${name} ${String(value)}`);
+  return `policy ${policy.name}: ${facts.join(', ')}`;
+}

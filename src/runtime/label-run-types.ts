@@ -1,0 +1,67 @@
+import type { Budget } from '../../search/budget.js';
+import type { TreeJson } from '../../search/labels/tree-json.js';
+import type { Critic, SamplingOptions, Verifier } from '../../search/types.js';
+import type { ProblemItem } from '../data/problems.js';
+import type { PolicyHandle } from '../policy/create.js';
+import type { LabelMethod, LabelOptions } from './label-problem.js';
+
+export interface LabelRunConfig {
+  readonly dir: string;
+  readonly method: LabelMethod;
+  readonly seed: number;
+  readonly options: LabelOptions;
+  readonly sampling: SamplingOptions;
+  readonly budget: Budget;
+  readonly concurrency: number;
+  readonly maxInFlight: number;
+  readonly strict: boolean;
+  readonly keepReplies: boolean;
+  readonly maxFailuresInARow: number;
+  /** 0 is all. */
+  readonly limit: number;
+  /** Everything that decides what the trees are; a folder made with another one is refused. */
+  readonly identity: Readonly<Record<string, unknown>>;
+  /** Written into run.json as they are: versions, host descriptions. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+export interface LabelRunPorts {
+  readonly problems: AsyncIterable<ProblemItem>;
+  readonly policy: PolicyHandle;
+  readonly verifier: Verifier;
+  readonly critic?: Critic;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  /** A finished tree, for whoever shows the run live. */
+  readonly onTree?: (tree: TreeJson) => void;
+}
+
+export interface RunSummary {
+  readonly status: 'running' | 'done' | 'interrupted' | 'stopped';
+  readonly problems: { done: number; failed: number; total: number | null };
+  readonly labels: number;
+  readonly rollouts: number;
+  readonly policyTokens: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly calls: number;
+  readonly ungraded: number;
+  /** Calls that this session answered from stored replies. */
+  readonly replayed: number;
+  /** Wall time of all sessions together. */
+  readonly seconds: number;
+}
+
+/** What a progress display wants to know at any moment. */
+export interface RunSnapshot extends RunSummary {
+  readonly active: number;
+  readonly inFlight: number;
+  readonly maxInFlight: number;
+  readonly waiting: number;
+  /** Rollouts and tokens of this session, those of unfinished problems included. */
+  readonly sessionRollouts: number;
+  readonly sessionTokens: number;
+  readonly sessionSeconds: number;
+  /** Problems that earlier sessions had settled. */
+  readonly settledBefore: number;
+}

@@ -1,0 +1,150 @@
+import { mkdirSync } from 'node:fs';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { errorMessage, SteptreeError } from '../../search/errors.js';
+import type { ReplyStore, Usage } from '../../search/types.js';
+
+/** What the store knows of one problem, by its place in the problem file. */
+export type ProblemRecord = DoneRecord | FailedRecord;
+
+interface RecordBase {
+  readonly id: string;
+  /** Content hash of the problem, so that a changed file is noticed on resumption. */
+  readonly contentHash: string;
+  /** Where this problem's lines begin in labels.jsonl, in bytes; absent until they are written. */
+  readonly labelsOffset?: number;
+}
+
+export interface DoneRecord extends RecordBase {
+  readonly status: 'done';
+  readonly treeFile: string;
+  readonly usage: Usage;
+  readonly labels: number;
+}
+
+export interface FailedRecord extends RecordBase {
+  readonly status: 'failed';
+  readonly failure: Failure;
+  readonly usage: Usage;
+}
+
+export interface Failure {
+  /** `input`: the line or picture is bad. `run`: a call or check failed after its retries. */
+  readonly kind: 'input' | 'run';
+  readonly id?: string;
+  readonly line?: number;
+  readonly field?: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The run's ACID store (LMDB, msgpackr values): replies of unfinished problems, what became of
+ *  each problem, and a few facts about the run. A put resolves once its transaction is
+ *  committed; a killed process loses at most what was not committed. */
+export class RunStore {
+  private readonly root: RootDatabase;
+  private readonly replies: Database<unknown, string>;
+  private readonly problems: Database<ProblemRecord, number>;
+  private readonly facts: Database<unknown, string>;
+
+  /** @param dir folder of the store, made if missing
+   *  @throws SteptreeError STORE_OPEN_FAILED */
+  constructor(private readonly dir: string) {
+    try {
+      mkdirSync(dir, { recursive: true });
+      this.root = open({ path: dir, maxDbs: 4, compression: false });
+      this.replies = this.root.openDB({ name: 'replies' });
+      this.problems = this.root.openDB({ name: 'problems', keyEncoding: 'ordered-binary' });
+      this.facts = this.root.openDB({ name: 'facts' });
+    } catch (error) {
+      throw new SteptreeError(
+        'STORE_OPEN_FAILED',
+        `cannot open the run store in ${dir}: ${errorMessage(error)}; is the folder writable and the disk not full?`,
+        { dir },
+        { cause: error },
+      );
+    }
+  }
+
+  /** Replies of one problem; keys of other problems never collide with it. */
+  repliesOf(ordinal: number): ReplyStore {
+    const prefix = replyPrefix(ordinal);
+    return {
+      get: (key) => this.replies.get(prefix + key),
+      put: async (key, value) => {
+        await this.write(() => this.replies.put(prefix + key, value));
+      },
+    };
+  }
+
+  /** Stored replies of one problem as [key, value], in key order. */
+  *storedReplies(ordinal: number): Iterable<[string, unknown]> {
+    const prefix = replyPrefix(ordinal);
+    for (const { key, value } of this.replies.getRange(prefixRange(prefix))) {
+      yield [key.slice(prefix.length), value];
+    }
+  }
+
+  problem(ordinal: number): ProblemRecord | undefined {
+    return this.problems.get(ordinal);
+  }
+
+  allProblems(from = 0): Iterable<{ key: number; value: ProblemRecord }> {
+    return this.problems.getRange({ start: from });
+  }
+
+  /** Records what became of a problem and, unless they are kept, drops its replies with it. */
+  async finish(
+    ordinal: number,
+    record: ProblemRecord,
+    options: { keepReplies: boolean },
+  ): Promise<void> {
+    await this.write(() =>
+      this.root.transaction(() => {
+        this.problems.put(ordinal, record);
+        if (options.keepReplies) return;
+        for (const key of this.replies.getKeys(prefixRange(replyPrefix(ordinal)))) {
+          this.replies.remove(key);
+        }
+      }),
+    );
+  }
+
+  async update(ordinal: number, record: ProblemRecord): Promise<void> {
+    await this.write(() => this.problems.put(ordinal, record));
+  }
+
+  fact<T>(name: string): T | undefined {
+    return this.facts.get(name) as T | undefined;
+  }
+
+  async setFact(name: string, value: unknown): Promise<void> {
+    await this.write(() => this.facts.put(name, value));
+  }
+
+  async close(): Promise<void> {
+    await this.root.close();
+  }
+
+  private async write(put: () => Promise<unknown>): Promise<void> {
+    try {
+      await put();
+    } catch (error) {
+      throw new SteptreeError(
+        'STORE_WRITE_FAILED',
+        `cannot write to the run store in ${this.dir}: ${errorMessage(error)}; free some space and run the same command again, nothing stored is lost`,
+        { dir: this.dir },
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** Fixed width, so that problem 1 is no prefix of problem 10. */
+function replyPrefix(ordinal: number): string {
+  return `${ordinal.toString(36).padStart(8, '0')} `;
+}
+
+/** All keys that start with `prefix`, whose last character is a space. */
+function prefixRange(prefix: string): { start: string; end: string } {
+  return { start: prefix, end: `${prefix.slice(0, -1)}!` };
+}
