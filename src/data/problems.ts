@@ -34,6 +34,8 @@ export interface ReadOptions {
   readonly checkImages?: ImageCheck;
   /** Labelling needs gold answers, solving doesn't. Default true. */
   readonly requireAnswer?: boolean;
+  /** Told once which foreign format was detected. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** Why a record is no problem. `message` names file, line, field and what was expected. */
@@ -144,13 +146,19 @@ class ProblemReader {
       });
     }
     const raw = value as Fields;
-    this.format ??= detectFormat(raw);
+    this.format ??= this.detect(raw);
     const fields = withoutNulls(toOwnFields(this.format, raw, this.index++, record.key));
     const id =
       typeof fields.id === 'string' || typeof fields.id === 'number' ? fields.id : undefined;
     const parsed = this.check(fields, line);
     if ('text' in parsed) return this.reject(line, parsed, id);
     return this.withImages(parsed, line);
+  }
+
+  private detect(fields: Fields): ProblemFormat {
+    const format = detectFormat(fields);
+    if (format !== 'steptree') this.options.onWarning?.(`${this.file} is read as ${format}`);
+    return format;
   }
 
   private check(fields: Fields, line: number): OwnProblem | Complaint {

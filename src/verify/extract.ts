@@ -149,7 +149,8 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
     const letter = lettered(line) ?? onlyChoice(line, choices);
     if (letter) return { answer: letter, how: 'choice', position };
   }
-  if (isBare && (readNumbers(bare).length > 0 || line === text)) {
+  const isShort = bare.split(/\s+/).length <= 3;
+  if (isBare && (readNumbers(bare).length > 0 || (isShort && line === text))) {
     return { answer: line, how: 'bare', position };
   }
   const equation = /(?:(?<![<>!])=|≈|\\approx)\s*([^=≈<>]+)$/.exec(line)?.[1];

@@ -1,0 +1,50 @@
+/** Everything that grades, made from a run's options and closed together. */
+
+import { SteptreeError } from '../../search/errors.js';
+import type { Critic } from '../../search/types.js';
+import { type AnswerVerifier, createVerifier } from './checker.js';
+import { createAnswerJudge, type JudgeContext } from './judge.js';
+import { createJudgeCritic } from './judge-critic.js';
+import type { JudgeOptions, VerifyOptions } from './options.js';
+
+export interface AnswerChecks {
+  readonly verifier: AnswerVerifier;
+  /** Judges steps; there if a judge's URL was given. */
+  readonly critic?: Critic;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** @param settings.judgeUrl empty for none
+ *  @throws SteptreeError OPTION_INVALID if the judge is to grade answers but has no URL;
+ *  POLICY_URL_INVALID, POLICY_API_KEY_MISSING */
+export function createAnswerChecks(settings: {
+  readonly verify: Partial<VerifyOptions>;
+  readonly judge: JudgeOptions;
+  readonly judgeUrl: string;
+  readonly context?: JudgeContext;
+}): AnswerChecks {
+  const { verify, judge: options, judgeUrl, context = {} } = settings;
+  if (judgeUrl === '') {
+    if (options.judgeMode === 'off') return withoutJudge(createVerifier(verify));
+    throw new SteptreeError(
+      'OPTION_INVALID',
+      `--judge-mode ${options.judgeMode} needs a judge; give its URL with --judge, or leave --judge-mode away`,
+      { option: 'judgeMode' },
+    );
+  }
+  const judge = createAnswerJudge(judgeUrl, options, context);
+  const critic = createJudgeCritic(judgeUrl, options, context);
+  const verifier = createVerifier({ ...verify, judge, judgeMode: options.judgeMode });
+  return {
+    verifier,
+    critic,
+    close: async () => {
+      await Promise.all([verifier.close(), judge.close(), critic.close()]);
+    },
+  };
+}
+
+function withoutJudge(verifier: AnswerVerifier): AnswerChecks {
+  return { verifier, close: () => verifier.close() };
+}

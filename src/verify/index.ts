@@ -1,0 +1,13 @@
+export { type AnswerVerifier, createVerifier, type VerifierSettings } from './checker.js';
+export {
+  type Comparison,
+  compareAnswers,
+  fitsAnswerType,
+  type Gold,
+  type SymbolicComparer,
+} from './equivalence.js';
+export { VERIFY_ERROR_CODES } from './errors.js';
+export { type AnswerMark, type ExtractedAnswer, extractAnswer } from './extract.js';
+export { type AnswerJudge, createAnswerJudge } from './judge.js';
+export { createJudgeCritic, type JudgeCritic } from './judge-critic.js';
+export { type JudgeOptions, judgeOptions, type VerifyOptions, verifyOptions } from './options.js';
