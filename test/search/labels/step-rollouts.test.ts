@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import {
+  consensus,
+  consensusOptions,
+  estimateOptions,
+  pathOptions,
+  ROOT,
+  type SearchContext,
+  type Step,
+  stepRollouts,
+  stepRolloutsOptions,
+  trainingPaths,
+} from '../../../search/index.js';
+import { mergeSteps } from '../../../search/labels/step-rollouts.js';
+import { fakeContext, fakePolicy, PROBLEM } from '../../support/fakes.js';
+
+const RIGHT = ['a', 'b', 'Answer: 42'];
+const WRONG = ['a', 'x', 'Answer: 41'];
+
+/** Two solutions, one right and one wrong; from `a` half of the rollouts are right, from `a b`
+ *  all, from `a x` none. */
+function policy() {
+  return fakePolicy((prefix, index) => {
+    if (prefix.length === 0) return index % 2 === 0 ? RIGHT : WRONG;
+    if (prefix.at(-1) === 'x') return ['Answer: 41'];
+    if (prefix.at(-1) === 'b') return ['Answer: 42'];
+    return index % 2 === 0 ? RIGHT.slice(1) : WRONG.slice(1);
+  });
+}
+
+function options(more: Record<string, unknown> = {}) {
+  const { numRollouts = 4, adaptive, intervalWidth, label, ...own } = more;
+  return {
+    ...estimateOptions.parse({ numRollouts, adaptive, intervalWidth, label }),
+    ...stepRolloutsOptions.parse({ numSolutions: 4, ...own }),
+    ...consensusOptions.parse({}),
+  };
+}
+
+const PATHS = {
+  ...pathOptions.parse({}),
+  label: 'soft',
+  labelThreshold: 0,
+  consensusRule: 'and',
+} as const;
+
+async function labelled(more: Record<string, unknown> = {}, used = policy()) {
+  const context = fakeContext(used);
+  const result = await stepRollouts(PROBLEM, context, options(more));
+  return { result, context, used, paths: trainingPaths(result, PATHS, 's') };
+}
+
+describe('stepRollouts', () => {
+  it('labels every step of every distinct solution by its own rollouts', async () => {
+    const { result, paths, used } = await labelled();
+    expect(result.tree.value(ROOT)).toBe(0.5);
+    expect(paths.map(({ segments, labels }) => [segments.flat(), labels])).toEqual([
+      [RIGHT, [0.5, 1, 1]],
+      [WRONG, [0.5, 0, 0]],
+    ]);
+    // The shared prefix `a` is sampled once; a finished solution is not sampled at all.
+    expect(used.calls.map((call) => call.prefix)).toEqual([[], ['a'], ['a', 'b'], ['a', 'x']]);
+  });
+
+  it('says how sure each label is: rollouts and interval, certain for a finished solution', async () => {
+    const { paths } = await labelled();
+    expect(paths[0]?.visits).toEqual([4, 4, 1]);
+    const [half, all, certain] = paths[0]?.intervals ?? [];
+    expect(half?.[0]).toBeLessThan(0.5);
+    expect(all?.[1]).toBe(1);
+    expect(certain).toEqual([1, 1]);
+  });
+
+  it('after a zero gives the later steps zero without sampling, if told to stop early', async () => {
+    const long = fakePolicy((prefix) => {
+      if (prefix.length === 0) return ['x', 'y', 'z', 'Answer: 41'];
+      return ['Answer: 41'];
+    });
+    const full = await labelled({}, long);
+    expect(full.used.calls).toHaveLength(4);
+    const stopping = fakePolicy((prefix) =>
+      prefix.length === 0 ? ['x', 'y', 'z', 'Answer: 41'] : ['Answer: 41'],
+    );
+    const early = await labelled({ earlyStop: true }, stopping);
+    expect(early.used.calls.map((call) => call.prefix)).toEqual([[], ['x']]);
+    expect(early.paths[0]?.labels).toEqual([0, 0, 0, 0]);
+    expect(early.paths[0]?.visits).toEqual([4, 0, 0, 1]);
+  });
+
+  it('merges runs of steps so that no solution has more than maxSteps', () => {
+    const steps = ['1', '2', '3', '4', '5', '6', '7'];
+    expect(mergeSteps(steps, 3)).toEqual([['1', '2', '3'], ['4', '5', '6'], ['7']]);
+    expect(mergeSteps(steps, 0)).toHaveLength(7);
+  });
+
+  it('samples an adaptive state only until its interval is narrow enough', async () => {
+    const sure = fakePolicy((prefix) => (prefix.length === 0 ? RIGHT : ['Answer: 42']));
+    const { used, paths } = await labelled(
+      { numRollouts: 64, adaptive: true, intervalWidth: 0.35 },
+      sure,
+    );
+    // 4 of 4 right gives [0.555, 1], too wide; 8 of 8 gives [0.738, 1], 0.262 wide.
+    expect(paths[0]?.visits).toEqual([8, 8, 1]);
+    expect(used.calls.filter((call) => call.prefix.length === 1)).toHaveLength(2);
+  });
+
+  it('stops an adaptive state whose hard label can not change any more', async () => {
+    // Threshold 0: one right rollout decides it.
+    const lucky = fakePolicy((prefix, index) => {
+      if (prefix.length === 0) return WRONG;
+      return index === 0 ? ['Answer: 42'] : ['Answer: 41'];
+    });
+    const { paths } = await labelled(
+      { numRollouts: 64, adaptive: true, intervalWidth: 0, label: 'hard' },
+      lucky,
+    );
+    expect(paths[0]?.visits).toEqual([4, 4, 1]);
+  });
+
+  it('keeps a prefix without a label out of the paths and says so', async () => {
+    const mute = fakePolicy((prefix) => (prefix.at(-1) === 'b' ? [] : policyAnswer(prefix)));
+    const { paths, context } = await labelled({}, mute);
+    expect(paths.map((path) => path.segments.flat())).toContainEqual(['a']);
+    expect(context.warnings.join()).toMatch(/2 steps has no label/);
+  });
+
+  it('fails a problem none of whose solutions can be graded', async () => {
+    await expect(
+      labelled(
+        {},
+        fakePolicy(() => []),
+      ),
+    ).rejects.toMatchObject({
+      code: 'LABEL_ALL_UNGRADED',
+    });
+  });
+});
+
+function policyAnswer(prefix: readonly Step[]): readonly Step[] {
+  return prefix.length === 0 ? RIGHT : RIGHT.slice(prefix.length);
+}
+
+describe('consensus', () => {
+  const judged = async (firstError: number | null, rule: 'and' | 'agree' = 'and') => {
+    const context: SearchContext = fakeContext(policy());
+    context.critique = async (steps) => ({
+      firstError: steps.at(-1) === 'Answer: 42' ? firstError : 1,
+      kinds: ['perception', 'reasoning', 'reasoning'],
+    });
+    const result = await consensus(PROBLEM, context, options());
+    return trainingPaths(result, { ...PATHS, consensusRule: rule }, 's');
+  };
+
+  it('sets a step to 0 from the judged first error on, whatever its rollouts say', async () => {
+    const [right] = await judged(1);
+    expect(right?.labels).toEqual([0.5, 0, 0]);
+    expect(right?.kinds).toEqual(['perception', 'reasoning', 'reasoning']);
+  });
+
+  it('drops a solution where judge and rollouts differ about the first error, if asked to', async () => {
+    const paths = await judged(0, 'agree');
+    expect(paths.map((path) => path.segments.flat())).toEqual([WRONG]);
+    expect((await judged(null, 'agree')).map((path) => path.segments.flat())).toEqual([
+      RIGHT,
+      WRONG,
+    ]);
+  });
+});
