@@ -134,7 +134,7 @@ function simulateRollout(simulation: Simulation): Rollout {
 }
 
 const PHRASES = ['adding the parts', 'reading the figure', 'taking the ratio', 'comparing both'];
-const FILLER =
+const FILLER_WORDS =
   'so that the base and the side of the figure give with the height a value which we carry on'.split(
     ' ',
   );
@@ -152,9 +152,14 @@ function workStep(
   const start =
     !state.before && state.right ? 'correcting the slip' : PHRASES[Math.floor(draw() * 4)];
   const head = `(${position}) ${start} = ${value}`;
-  const filler = drawBetween(options.minStepTokens, options.maxStepTokens, draw) - countWords(head);
-  const words = Array.from({ length: Math.max(0, filler) }, () => pick(FILLER, draw));
-  return [head, ...words].join(' ');
+  const count = drawBetween(options.minStepTokens, options.maxStepTokens, draw) - countWords(head);
+  // A turn through a fixed sentence: one random number a step, not one a word.
+  const turn = Math.floor(draw() * FILLER_WORDS.length);
+  const filler = Array.from(
+    { length: Math.max(0, count) },
+    (_, index) => FILLER_WORDS[(turn + index) % FILLER_WORDS.length],
+  );
+  return [head, ...filler].join(' ');
 }
 
 function answerStep({ request, options, draw, answer }: Simulation, right: boolean): Step {

@@ -15,7 +15,7 @@ export interface Connection {
 }
 
 const modelList = z.object({
-  data: z.array(z.object({ id: z.string(), owned_by: z.unknown() })),
+  data: z.array(z.object({ id: z.string(), owned_by: z.unknown().optional() })),
 });
 
 // A person is waiting for the first sign of life; later calls are more patient.

@@ -28,11 +28,11 @@ const tokenLogprobs = z.object({
 });
 
 const choiceShape = z.object({
-  message: z.object({ content: z.unknown() }).nullish(),
+  message: z.object({ content: z.unknown().optional() }).nullish(),
   text: z.string().nullish(),
   finish_reason: z.string().nullish(),
-  stop_reason: z.unknown(),
-  matched_stop: z.unknown(),
+  stop_reason: z.unknown().optional(),
+  matched_stop: z.unknown().optional(),
   token_ids: z.array(z.number()).nullish(),
   logprobs: tokenLogprobs.nullish(),
 });

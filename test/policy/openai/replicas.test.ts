@@ -1,0 +1,235 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { cats, manyProblems, request } from '../samples.js';
+import { Closer, connectTo, fakeTiming } from './harness.js';
+import {
+  type Call,
+  type ScriptedServer,
+  sendJson,
+  sendTexts,
+  startScriptedServer,
+} from './scripted-server.js';
+
+const closer = new Closer();
+afterEach(() => closer.closeAll());
+
+const problems = manyProblems(30);
+
+async function startReplicas(count: number, answer: (call: Call, replica: number) => void) {
+  const servers: ScriptedServer[] = [];
+  for (let i = 0; i < count; i++) {
+    servers.push(closer.add(await startScriptedServer((call) => answer(call, i))));
+  }
+  return servers;
+}
+
+const questionsOf = (server: ScriptedServer | undefined) =>
+  new Set(server?.calls.map((call) => call.body.messages.at(-1).content));
+
+describe('several replicas', () => {
+  it('share the problems, each problem staying on one of them', async () => {
+    const servers = await startReplicas(3, (call) => sendTexts(call));
+    const policy = closer.add(await connectTo(servers.map((server) => server.url)));
+    for (const _ of [1, 2]) {
+      await Promise.all(problems.map((problem) => policy.sample(request({ problem }))));
+    }
+    const seen = servers.map(questionsOf);
+    // 30 problems on 3 replicas: no question is seen twice, and every replica sees some. The
+    // ports differ from run to run; one replica stays idle with odds of 3·(2/3)^30, 2e-5.
+    expect(seen.reduce((sum, questions) => sum + questions.size, 0)).toBe(30);
+    for (const questions of seen) expect(questions.size).toBeGreaterThan(0);
+    expect(policy.maxInFlight).toBe(3 * 512);
+  });
+
+  it('move only the problems of a replica that is lost', async () => {
+    const servers = await startReplicas(3, (call) => sendTexts(call));
+    const urls = servers.map((server) => server.url);
+    const all = closer.add(await connectTo(urls));
+    await Promise.all(problems.map((problem) => all.sample(request({ problem }))));
+    const before = servers.map(questionsOf);
+    for (const server of servers) server.calls.length = 0;
+    const two = closer.add(await connectTo(urls.slice(0, 2)));
+    await Promise.all(problems.map((problem) => two.sample(request({ problem }))));
+    for (const i of [0, 1]) {
+      const after = questionsOf(servers[i]);
+      expect([...(before[i] ?? [])].filter((question) => !after.has(question))).toEqual([]);
+    }
+  });
+
+  it('take over from an overloaded one at once, and it comes back after a while', async () => {
+    let overloaded = -1;
+    const servers = await startReplicas(2, (call, replica) => {
+      if (replica !== overloaded) return sendTexts(call);
+      return sendJson(call.response, 503, { message: 'busy' }, { 'retry-after': '5' });
+    });
+    const timing = fakeTiming();
+    const policy = closer.add(
+      await connectTo(
+        servers.map((server) => server.url),
+        { retryBaseMs: 0 },
+        { timing },
+      ),
+    );
+    const problem = cats;
+    await policy.sample(request({ problem }));
+    const home = servers.findIndex((server) => server.calls.length === 1);
+    const other = 1 - home;
+    overloaded = home;
+
+    await policy.sample(request({ problem }));
+    // Its wish to be left alone for 5 s is not waited out: the other one answers.
+    expect(timing.sleptMs).toEqual([0]);
+    expect(servers.map((server) => server.calls.length)[home]).toBe(2);
+    expect(servers[other]?.calls).toHaveLength(1);
+
+    await policy.sample(request({ problem }));
+    expect(servers[home]?.calls).toHaveLength(2);
+    expect(servers[other]?.calls).toHaveLength(2);
+    expect(policy.stats().replicas[home]).toMatchObject({ down: true });
+
+    overloaded = -1;
+    timing.pass(5001);
+    await policy.sample(request({ problem }));
+    expect(servers[home]?.calls).toHaveLength(3);
+    expect(policy.stats().replicas[home]).toMatchObject({ down: false });
+  });
+
+  it('send a single call to find out whether a lost replica is back', async () => {
+    const held: Call[] = [];
+    let arrived = () => {};
+    let hold = -1;
+    const servers = await startReplicas(2, (call, replica) => {
+      if (hold === -1 || replica !== hold) return sendTexts(call);
+      held.push(call);
+      return arrived();
+    });
+    const timing = fakeTiming();
+    const policy = closer.add(
+      await connectTo(
+        servers.map((server) => server.url),
+        { retryBaseMs: 0 },
+        { timing },
+      ),
+    );
+    const problem = cats;
+    await policy.sample(request({ problem }));
+    const home = servers.findIndex((server) => server.calls.length === 1);
+    hold = home;
+    const first = policy.sample(request({ problem }));
+    await new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    held[0]?.response.socket?.resetAndDestroy();
+    await first;
+
+    timing.pass(10_000);
+    const trial = policy.sample(request({ problem }));
+    await new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    // While the trial is under way nobody else is sent there.
+    await Promise.all([1, 2, 3].map(() => policy.sample(request({ problem }))));
+    expect(held).toHaveLength(2);
+    if (held[1]) sendTexts(held[1]);
+    await trial;
+    hold = -1;
+    const before = servers[home]?.calls.length ?? 0;
+    await policy.sample(request({ problem }));
+    expect(servers[home]?.calls.length).toBe(before + 1);
+  });
+
+  it('work without one that can not be reached at start, with a warning', async () => {
+    const [gone, well] = await startReplicas(2, (call) => sendTexts(call));
+    await gone?.close();
+    const policy = closer.add(await connectTo([gone?.url ?? '', well?.url ?? '']));
+    await Promise.all(problems.map((problem) => policy.sample(request({ problem }))));
+    expect(well?.calls).toHaveLength(30);
+    expect(policy.stats().warnings.join()).toContain(`${gone?.url}/v1`);
+  });
+});
+
+describe('the start', () => {
+  it('names every server when none can be reached', async () => {
+    const servers = await startReplicas(2, (call) => sendTexts(call));
+    await Promise.all(servers.map((server) => server.close()));
+    const error = await connectTo(servers.map((server) => server.url)).catch((e) => e);
+    expect(error).toMatchObject({ code: 'POLICY_UNREACHABLE' });
+    for (const { url } of servers) expect(error.message).toContain(url);
+    expect(error.message).toContain('ECONNREFUSED');
+  });
+
+  it('takes the first model that the server lists, unless one is named', async () => {
+    const server = closer.add(
+      await startScriptedServer((call) => sendTexts(call), {
+        models: (response) => sendJson(response, 200, { data: [{ id: 'a' }, { id: 'b' }] }),
+      }),
+    );
+    const first = closer.add(await connectTo(server.url));
+    expect(first.name).toBe('openai:a');
+    expect(first.stats().warnings.join()).toContain('has 2 models');
+    const named = closer.add(await connectTo(server.url, { model: 'b' }));
+    await named.sample(request());
+    expect(server.calls[0]?.body.model).toBe('b');
+    const unknown = closer.add(await connectTo(server.url, { model: 'c' }));
+    expect(unknown.stats().warnings.join()).toContain("doesn't list the model c; it has a, b");
+  });
+
+  it('needs a model name where the server lists none', async () => {
+    const server = closer.add(
+      await startScriptedServer((call) => sendTexts(call), {
+        models: (response) => sendJson(response, 200, { data: [] }),
+      }),
+    );
+    await expect(connectTo(server.url)).rejects.toMatchObject({ code: 'POLICY_MODEL_UNKNOWN' });
+  });
+
+  it('does without a model list where the model is named', async () => {
+    const server = closer.add(
+      await startScriptedServer((call) => sendTexts(call), {
+        models: (response) => sendJson(response, 404, {}),
+      }),
+    );
+    const policy = closer.add(await connectTo(server.url, { model: 'm' }));
+    expect((await policy.sample(request())).rollouts).toHaveLength(3);
+  });
+
+  it('fails at once where the key is wrong', async () => {
+    const server = closer.add(
+      await startScriptedServer((call) => sendTexts(call), {
+        models: (response) => sendJson(response, 401, { error: { message: 'no' } }),
+      }),
+    );
+    await expect(connectTo(server.url)).rejects.toMatchObject({
+      code: 'POLICY_CALL_REFUSED',
+      message: expect.stringContaining('--api-key-env'),
+    });
+  });
+
+  it('names the variable that should hold the key and does not', async () => {
+    const options = { apiKeyEnv: 'STEPTREE_NO_SUCH_KEY' };
+    await expect(connectTo('http://127.0.0.1:9', options)).rejects.toMatchObject({
+      code: 'POLICY_API_KEY_MISSING',
+      message: expect.stringContaining('STEPTREE_NO_SUCH_KEY'),
+    });
+  });
+
+  it.each(['not a url', 'ftp://example.org', 'localhost:8000'])(
+    'refuses %s as the URL of a server',
+    async (url) => {
+      await expect(connectTo(url)).rejects.toMatchObject({ code: 'POLICY_URL_INVALID' });
+    },
+  );
+
+  it('keeps a path of the URL and adds /v1 to none', async () => {
+    const server = closer.add(await startScriptedServer((call) => sendTexts(call)));
+    for (const path of ['', '/', '/v1/', '/my/gateway']) {
+      const policy = closer.add(await connectTo(server.url + path));
+      await policy.sample(request());
+    }
+    expect(server.calls.map((call) => call.path)).toEqual([
+      '/v1/chat/completions',
+      '/v1/chat/completions',
+      '/v1/chat/completions',
+      '/my/gateway/chat/completions',
+    ]);
+  });
+});
