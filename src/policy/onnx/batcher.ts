@@ -1,0 +1,356 @@
+import { BLOCK_ROWS, type Decoder, type DecoderOutput, type Embedder } from './decoder.js';
+import { blockKv, KvSlots } from './kv-slots.js';
+import { type KvBlock, PrefixCache } from './prefix-cache.js';
+import { Sampler, uniformAt } from './sampler.js';
+import { type BatchRequest, type BatchResult, Job, Sequence } from './sequence.js';
+
+export interface BatcherOptions {
+  /** Sequences decoded at once. */
+  readonly maxBatch: number;
+  /** Bytes of KV that the prefix cache keeps. */
+  readonly cacheBytes: number;
+}
+
+export interface BatcherStats {
+  /** Tokens generated. */
+  decodedTokens: number;
+  /** Prompt tokens asked for, and how many of them were computed. */
+  promptTokens: number;
+  computedPromptTokens: number;
+  /** Decode passes of the graph, and prefill passes. */
+  decodePasses: number;
+  prefillPasses: number;
+  /** Sequences in all decode passes; divided by decodePasses it is the mean batch size. */
+  decodedRows: number;
+}
+
+/** Sequences whose KV is padded to the same number of rows; sequence i lies in slot i. */
+interface Group {
+  readonly slots: KvSlots;
+  readonly sequences: Sequence[];
+}
+
+/** Blocks computed in one prefill pass: enough to keep the matrix kernels busy, few enough not to
+ *  hold up the running sequences. */
+const PREFILL_BATCH = 8;
+
+/** A group moves into the next longer one when that pads fewer rows than this: a pass of its own
+ *  costs as much as reading about so many rows. */
+const MERGE_ROWS = 1024;
+
+/** Continuous batching: sequences of all requests join and leave at every decode step. A prompt's
+ *  KV is computed once, in blocks, and copied to the slots of its sequences. Which sequences run
+ *  together is a matter of speed alone: every row of a pass is computed independently, and every
+ *  draw depends on the sequence's own seed and position. */
+export class Batcher {
+  readonly stats: BatcherStats = {
+    decodedTokens: 0,
+    promptTokens: 0,
+    computedPromptTokens: 0,
+    decodePasses: 0,
+    prefillPasses: 0,
+    decodedRows: 0,
+  };
+  private jobs: Job[] = [];
+  private readonly groups = new Map<number, Group>();
+  private active = 0;
+  private readonly cache: PrefixCache;
+  private readonly sampler: Sampler;
+  private loop: Promise<void> | null = null;
+  private embeds = new Float32Array(0);
+
+  constructor(
+    private readonly decoder: Decoder,
+    private readonly embedder: Embedder,
+    private readonly options: BatcherOptions,
+  ) {
+    this.cache = new PrefixCache(decoder.shape, options.cacheBytes);
+    this.sampler = new Sampler(decoder.shape.vocab);
+  }
+
+  /** Queues a request. `cancel` drops its sequences at the next step and leaves `done` unsettled.
+   *  `done` rejects if a pass fails. */
+  submit(request: BatchRequest): { done: Promise<BatchResult>; cancel(): void } {
+    let cancel = (): void => undefined;
+    const done = new Promise<BatchResult>((resolve, reject) => {
+      const job = new Job(request, resolve, reject);
+      cancel = () => {
+        job.cancelled = true;
+      };
+      this.stats.promptTokens += request.ids.length;
+      this.jobs.push(job);
+      this.loop ??= this.work();
+    });
+    return { done, cancel };
+  }
+
+  /** Resolves when nothing is left to do. */
+  async drain(): Promise<void> {
+    while (this.loop !== null) await this.loop;
+  }
+
+  private async work(): Promise<void> {
+    // Requests that arrive in the same turn of the event loop start together.
+    await null;
+    try {
+      for (;;) {
+        this.dropCancelled();
+        if (this.jobs.length === 0 && this.active === 0) break;
+        await this.prefill();
+        this.startSequences();
+        for (const rows of [...this.groups.keys()].sort((a, b) => a - b)) await this.decode(rows);
+      }
+    } catch (error) {
+      this.failAll(error);
+    } finally {
+      this.loop = null;
+    }
+  }
+
+  private dropCancelled(): void {
+    this.jobs = this.jobs.filter((job) => !job.cancelled);
+    for (const group of this.groups.values()) {
+      for (let slot = group.sequences.length - 1; slot >= 0; slot--) {
+        if (group.sequences[slot]?.job.cancelled) this.leave(group, slot);
+      }
+    }
+  }
+
+  private failAll(error: unknown): void {
+    const jobs = new Set(this.jobs);
+    for (const group of this.groups.values()) {
+      for (const sequence of group.sequences) jobs.add(sequence.job);
+    }
+    this.jobs = [];
+    this.groups.clear();
+    this.active = 0;
+    for (const job of jobs) job.reject(error);
+  }
+
+  /** One prefill pass over the first requests that will find room for a sequence. */
+  private async prefill(): Promise<void> {
+    let room = this.options.maxBatch - this.active;
+    const pending: Job[] = [];
+    for (const job of this.jobs) {
+      if (room <= 0 || pending.length >= PREFILL_BATCH) break;
+      room -= job.wantsSequences;
+      this.takeCachedBlocks(job);
+      if (!job.prefilled) pending.push(job);
+    }
+    const first = pending[0];
+    if (first === undefined) return;
+    const start = first.blocks.length;
+    const byKey = new Map<string, Job[]>();
+    for (const job of pending) {
+      const key = job.blockKeys[start];
+      if (job.blocks.length !== start || key === undefined) continue;
+      byKey.set(key, [...(byKey.get(key) ?? []), job]);
+    }
+    await this.prefillBlocks(start, byKey);
+  }
+
+  private takeCachedBlocks(job: Job): void {
+    while (!job.prefilled) {
+      const block = this.cache.get(job.blockKeys[job.blocks.length] ?? '');
+      if (block === undefined) break;
+      job.blocks.push(block);
+      job.cachedTokens += block.rows;
+    }
+  }
+
+  /** Computes block number `start` of each key's jobs in one pass. */
+  private async prefillBlocks(start: number, byKey: Map<string, Job[]>): Promise<void> {
+    const { shape } = this.decoder;
+    const leaders = [...byKey.values()].map((jobs) => jobs[0]).filter((job) => job !== undefined);
+    const batch = leaders.length;
+    const embeds = this.scratch(batch * BLOCK_ROWS * shape.hidden);
+    embeds.fill(0);
+    const past = new KvSlots(shape, start * BLOCK_ROWS);
+    past.reserve(batch);
+    const logitsAt = new Int32Array(batch);
+    for (let index = 0; index < batch; index++) {
+      const job = leaders[index];
+      if (job === undefined) continue;
+      const ids = job.nextBlockIds();
+      await this.embedder.ready(ids);
+      this.embedder.copy(ids, embeds, index * BLOCK_ROWS);
+      job.placeImages(embeds, index * BLOCK_ROWS, shape.hidden);
+      past.copyBlocks(index, job.blocks);
+      logitsAt[index] = ids.length - 1;
+    }
+    const output = await this.decoder.run({
+      batch,
+      tokens: BLOCK_ROWS,
+      past: start * BLOCK_ROWS,
+      embeds,
+      pastLength: new Int32Array(batch).fill(start * BLOCK_ROWS),
+      logitsAt,
+      ...past.past(batch),
+    });
+    this.stats.prefillPasses += 1;
+    let index = 0;
+    for (const [key, jobs] of byKey) {
+      this.keepBlock(key, jobs, output, index);
+      index += 1;
+    }
+  }
+
+  private keepBlock(key: string, jobs: readonly Job[], output: DecoderOutput, index: number): void {
+    const { shape } = this.decoder;
+    const rows = jobs[0]?.nextBlockIds().length ?? 0;
+    const block: KvBlock = {
+      key,
+      rows,
+      kv: blockKv(shape, output.keys, output.values, index, rows),
+      logits: output.logits.slice(index * shape.vocab, (index + 1) * shape.vocab),
+    };
+    this.stats.computedPromptTokens += rows;
+    this.cache.put(block);
+    for (const [place, job] of jobs.entries()) {
+      job.blocks.push(block);
+      if (place > 0) job.cachedTokens += rows;
+    }
+  }
+
+  /** Gives free slots to the sequences of prefilled requests and samples their first tokens. */
+  private startSequences(): void {
+    for (const job of this.jobs) {
+      if (!job.prefilled) continue;
+      while (job.wantsSequences > 0 && this.active < this.options.maxBatch) {
+        this.startSequence(job);
+      }
+    }
+    this.jobs = this.jobs.filter((job) => job.wantsSequences > 0);
+  }
+
+  private startSequence(job: Job): void {
+    const sequence = new Sequence(job, job.nextSeed, this.decoder.shape);
+    job.nextSeed += 1;
+    const logits = job.blocks[job.blocks.length - 1]?.logits;
+    if (logits === undefined) return;
+    this.sampleNext(sequence, logits, 0);
+    if (sequence.finish !== null) {
+      this.finish(sequence);
+      return;
+    }
+    const group = this.groupFor(sequence.length);
+    group.slots.reserve(group.sequences.length + 1);
+    group.slots.copyBlocks(group.sequences.length, job.blocks);
+    group.sequences.push(sequence);
+    this.active += 1;
+  }
+
+  /** The group with room for one more row after `length`. */
+  private groupFor(length: number): Group {
+    const rows = (Math.floor(length / BLOCK_ROWS) + 1) * BLOCK_ROWS;
+    let group = this.groups.get(rows);
+    if (group === undefined) {
+      group = { slots: new KvSlots(this.decoder.shape, rows), sequences: [] };
+      this.groups.set(rows, group);
+    }
+    return group;
+  }
+
+  /** One decode step of the group padded to `rows`. */
+  private async decode(rows: number): Promise<void> {
+    const group = this.groups.get(rows);
+    if (group === undefined || group.sequences.length === 0 || this.mergeIntoLonger(group)) return;
+    const { sequences, slots } = group;
+    const { shape } = this.decoder;
+    const batch = sequences.length;
+    const ids = sequences.map((sequence) => sequence.lastToken);
+    await this.embedder.ready(ids);
+    const embeds = this.scratch(batch * shape.hidden);
+    this.embedder.copy(ids, embeds, 0);
+    const output = await this.decoder.run({
+      batch,
+      tokens: 1,
+      past: rows,
+      embeds,
+      pastLength: Int32Array.from(sequences, (sequence) => sequence.length),
+      logitsAt: new Int32Array(batch),
+      ...slots.past(batch),
+    });
+    this.stats.decodePasses += 1;
+    this.stats.decodedRows += batch;
+    // From the end, so that filling a hole with the last sequence disturbs nothing still to come.
+    for (let slot = batch - 1; slot >= 0; slot--) this.advance(group, slot, output);
+  }
+
+  private advance(group: Group, slot: number, output: DecoderOutput): void {
+    const sequence = group.sequences[slot];
+    if (sequence === undefined) return;
+    group.slots.append(slot, sequence.length, output.keys, output.values, slot);
+    sequence.length += 1;
+    this.sampleNext(sequence, output.logits, slot * this.decoder.shape.vocab);
+    if (sequence.finish !== null) {
+      this.leave(group, slot);
+      this.finish(sequence);
+    } else if (sequence.length === group.slots.rows) {
+      this.move(group, slot, this.groupFor(sequence.length));
+    }
+  }
+
+  private mergeIntoLonger(group: Group): boolean {
+    let longer: Group | null = null;
+    for (const other of this.groups.values()) {
+      const { rows } = other.slots;
+      if (other.sequences.length === 0 || rows <= group.slots.rows) continue;
+      if (longer === null || rows < longer.slots.rows) longer = other;
+    }
+    if (longer === null) return false;
+    const padding = longer.slots.rows - group.slots.rows;
+    if (padding * group.sequences.length > MERGE_ROWS) return false;
+    for (let slot = group.sequences.length - 1; slot >= 0; slot--) this.move(group, slot, longer);
+    return true;
+  }
+
+  private move(from: Group, slot: number, to: Group): void {
+    const sequence = from.sequences[slot];
+    if (sequence === undefined) return;
+    to.slots.reserve(to.sequences.length + 1);
+    to.slots.copySlot(to.sequences.length, from.slots, slot, sequence.length);
+    to.sequences.push(sequence);
+    this.leave(from, slot);
+    this.active += 1;
+  }
+
+  /** Frees a slot; the last sequence of the group takes it. */
+  private leave(group: Group, slot: number): void {
+    const last = group.sequences.pop();
+    if (last !== undefined && slot < group.sequences.length) {
+      group.slots.copySlot(slot, group.slots, group.sequences.length, last.length);
+      group.sequences[slot] = last;
+    }
+    this.active -= 1;
+  }
+
+  private sampleNext(sequence: Sequence, logits: Float32Array, offset: number): void {
+    const { sampling } = sequence.job.request;
+    const uniform = uniformAt(sequence.seed, sequence.tokens.length);
+    const { token, logprob } = this.sampler.sample(
+      logits,
+      offset,
+      sampling,
+      sequence.seen,
+      uniform,
+    );
+    sequence.push(token, logprob, this.decoder.shape.maxPositions);
+    this.stats.decodedTokens += 1;
+  }
+
+  private finish(sequence: Sequence): void {
+    const { job, tokens, logprob, finish } = sequence;
+    if (finish === null) return;
+    job.results[sequence.seedIndex] = { tokens, logprob, finish };
+    job.finished += 1;
+    if (job.finished < job.results.length) return;
+    const sequences = job.results.filter((result) => result !== undefined);
+    job.resolve({ sequences, cachedTokens: job.cachedTokens });
+  }
+
+  private scratch(floats: number): Float32Array {
+    if (this.embeds.length < floats) this.embeds = new Float32Array(floats * 2);
+    return this.embeds.subarray(0, floats);
+  }
+}

@@ -1,0 +1,69 @@
+/** The port between the batcher, which owns sequences and their KV, and a decoder graph. */
+
+export interface DecoderShape {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  /** Positions that the model can address. */
+  readonly maxPositions: number;
+}
+
+/** One pass over `batch` sequences of `tokens` new tokens each. Everything is row-major. */
+export interface DecoderInput {
+  readonly batch: number;
+  readonly tokens: number;
+  /** Padded rows of the past of every sequence. */
+  readonly past: number;
+  /** [batch, tokens, hidden] */
+  readonly embeds: Float32Array;
+  /** Valid rows of each past, [batch]; the new tokens follow at these positions. */
+  readonly pastLength: Int32Array;
+  /** The token of each sequence whose logits are wanted, [batch]. */
+  readonly logitsAt: Int32Array;
+  /** Per layer [batch, kvHeads, past, headDim]. Rows from pastLength on are finite garbage. */
+  readonly keys: readonly Float32Array[];
+  readonly values: readonly Float32Array[];
+}
+
+/** The new rows of one layer's keys or values inside what the graph gave back:
+ *  row t of (sequence b, head h) starts at offset + ((b·kvHeads + h)·stride + t)·headDim. */
+export interface NewRows {
+  readonly data: Float32Array;
+  readonly offset: number;
+  /** Rows from one head to the next. */
+  readonly stride: number;
+}
+
+export interface DecoderOutput {
+  /** [batch, vocab]: one row per sequence. */
+  readonly logits: Float32Array;
+  /** Per layer. */
+  readonly keys: readonly NewRows[];
+  readonly values: readonly NewRows[];
+}
+
+export interface Decoder {
+  readonly name: 'append' | 'merged';
+  readonly shape: DecoderShape;
+  run(input: DecoderInput): Promise<DecoderOutput>;
+}
+
+/** Embeddings of token ids, and of images as the projector gives them. */
+export interface Embedder {
+  /** Writes hidden-sized rows of `ids` to `out` from row `at` on; every id must be `ready`. */
+  copy(ids: readonly number[], out: Float32Array, at: number): void;
+  /** Makes sure that the embeddings of `ids` are at hand. */
+  ready(ids: readonly number[]): Promise<void>;
+}
+
+/** Rows of a padded past are allocated in multiples of this, and prompts are computed in blocks of
+ *  it. A multiple of every vector width, so that padding never changes the order of a sum: a row's
+ *  bits then don't depend on how far its past is padded. */
+export const BLOCK_ROWS = 32;
+
+/** Floats of one row of keys and values of all layers. */
+export function floatsPerRow(shape: DecoderShape): number {
+  return 2 * shape.layers * shape.kvHeads * shape.headDim;
+}

@@ -1,0 +1,137 @@
+import { BLOCK_ROWS, type DecoderShape, type NewRows } from './decoder.js';
+import type { KvBlock } from './prefix-cache.js';
+
+/** KV of sequences of like length: slots of `rows` rows each, dense from 0 on, so that the first n
+ *  slots are the padded past of a batch of n without a copy. */
+export class KvSlots {
+  readonly keys: Float32Array[];
+  readonly values: Float32Array[];
+  private capacity = 0;
+  private readonly headFloats: number;
+  readonly slotFloats: number;
+
+  /** @param rows rows of a slot, a multiple of BLOCK_ROWS */
+  constructor(
+    private readonly shape: DecoderShape,
+    readonly rows: number,
+  ) {
+    this.headFloats = rows * shape.headDim;
+    this.slotFloats = shape.kvHeads * this.headFloats;
+    this.keys = Array.from({ length: shape.layers }, () => new Float32Array(0));
+    this.values = Array.from({ length: shape.layers }, () => new Float32Array(0));
+  }
+
+  /** Grows to at least `slots`, keeping what is there. */
+  reserve(slots: number): void {
+    if (slots <= this.capacity) return;
+    const capacity = Math.max(slots, this.capacity * 2, 4);
+    for (const buffers of [this.keys, this.values]) {
+      for (let layer = 0; layer < buffers.length; layer++) {
+        const grown = new Float32Array(capacity * this.slotFloats);
+        grown.set(buffers[layer] ?? []);
+        buffers[layer] = grown;
+      }
+    }
+    this.capacity = capacity;
+  }
+
+  /** The first `slots` slots of every layer. */
+  past(slots: number): { keys: Float32Array[]; values: Float32Array[] } {
+    const end = slots * this.slotFloats;
+    return {
+      keys: this.keys.map((buffer) => buffer.subarray(0, end)),
+      values: this.values.map((buffer) => buffer.subarray(0, end)),
+    };
+  }
+
+  /** Writes one new row per head of every layer.
+   *  @param batchIndex the sequence's place in the batch that made `keys` and `values` */
+  append(
+    slot: number,
+    row: number,
+    keys: readonly NewRows[],
+    values: readonly NewRows[],
+    batchIndex: number,
+  ): void {
+    for (let layer = 0; layer < this.shape.layers; layer++) {
+      this.appendLayer(this.keys[layer], slot, row, keys[layer], batchIndex);
+      this.appendLayer(this.values[layer], slot, row, values[layer], batchIndex);
+    }
+  }
+
+  private appendLayer(
+    buffer: Float32Array | undefined,
+    slot: number,
+    row: number,
+    rows: NewRows | undefined,
+    batchIndex: number,
+  ): void {
+    if (buffer === undefined || rows === undefined) return;
+    const { kvHeads, headDim } = this.shape;
+    const { data, stride } = rows;
+    for (let head = 0; head < kvHeads; head++) {
+      let to = slot * this.slotFloats + head * this.headFloats + row * headDim;
+      let from = rows.offset + (batchIndex * kvHeads + head) * stride * headDim;
+      // A loop beats TypedArray.set with its subarray for rows of some dozen floats.
+      for (const end = from + headDim; from < end; from++, to++) buffer[to] = data[from] ?? 0;
+    }
+  }
+
+  /** Copies the first `rows` rows of a slot of `source` to a slot of this one. */
+  copySlot(slot: number, source: KvSlots, sourceSlot: number, rows: number): void {
+    const { kvHeads, headDim } = this.shape;
+    const floats = rows * headDim;
+    for (const kind of ['keys', 'values'] as const) {
+      for (let layer = 0; layer < this.shape.layers; layer++) {
+        const from = source[kind][layer];
+        const to = this[kind][layer];
+        if (from === undefined || to === undefined) continue;
+        for (let head = 0; head < kvHeads; head++) {
+          const start = sourceSlot * source.slotFloats + head * source.headFloats;
+          const at = slot * this.slotFloats + head * this.headFloats;
+          to.set(from.subarray(start, start + floats), at);
+        }
+      }
+    }
+  }
+
+  /** Lays the blocks of a prefix out in a slot, one after the other. */
+  copyBlocks(slot: number, blocks: readonly KvBlock[]): void {
+    const { layers, kvHeads, headDim } = this.shape;
+    const blockFloats = BLOCK_ROWS * headDim;
+    for (let index = 0; index < blocks.length; index++) {
+      const block = blocks[index];
+      if (block === undefined) continue;
+      for (let part = 0; part < 2 * layers; part++) {
+        const to = part < layers ? this.keys[part] : this.values[part - layers];
+        for (let head = 0; head < kvHeads; head++) {
+          const from = (part * kvHeads + head) * blockFloats;
+          const at = slot * this.slotFloats + head * this.headFloats + index * blockFloats;
+          to?.set(block.kv.subarray(from, from + block.rows * headDim), at);
+        }
+      }
+    }
+  }
+}
+
+/** The rows of one sequence of a prefill pass as a block's KV; rows past `rows` stay 0. */
+export function blockKv(
+  shape: DecoderShape,
+  keys: readonly NewRows[],
+  values: readonly NewRows[],
+  batchIndex: number,
+  rows: number,
+): Float32Array {
+  const { kvHeads, headDim, layers } = shape;
+  const kv = new Float32Array(2 * layers * kvHeads * BLOCK_ROWS * headDim);
+  let part = 0;
+  for (const tensor of [...keys, ...values]) {
+    for (let head = 0; head < kvHeads; head++) {
+      const from = tensor.offset + (batchIndex * kvHeads + head) * tensor.stride * headDim;
+      const at = (part * kvHeads + head) * BLOCK_ROWS * headDim;
+      kv.set(tensor.data.subarray(from, from + rows * headDim), at);
+    }
+    part += 1;
+  }
+  return kv;
+}
