@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Problem } from '../../search/types.js';
+import type { SimulatedServerStats } from '../servers/simulated-server.js';
+
+/** Where a run finds the model and its problems. */
+export interface MeasuredServer {
+  /** Base URL, with `/v1`. */
+  readonly url: string;
+  /** JSONL of the problems. */
+  readonly problemsFile: string;
+}
+
+/** Labels all problems with the server; whatever does that can be measured. */
+export type RunProblems = (problems: readonly Problem[], server: MeasuredServer) => Promise<void>;
+
+export interface OccupancySettings {
+  readonly slots: number;
+  /** Virtual milliseconds per real one. */
+  readonly speedup: number;
+  /** Options of the simulated model, as JSON values. */
+  readonly model: Readonly<Record<string, unknown>>;
+}
+
+/** How full one way of running kept the server. */
+export interface Occupancy {
+  readonly name: string;
+  readonly problems: number;
+  readonly rollouts: number;
+  readonly policyTokens: number;
+  /** Shares of the slots, see `OccupancyStats`. */
+  readonly busyShare: number;
+  readonly busyShareUntilDrain: number;
+  readonly drainStartsAt: number;
+  readonly series: readonly number[];
+  readonly virtualSeconds: number;
+  readonly realSeconds: number;
+  /** Rollouts per second of virtual time. */
+  readonly rolloutsPerSecond: number;
+  /** Shares of one core that client and server used; near 1, the machine is what was measured. */
+  readonly clientCpuShare: number;
+  readonly serverCpuShare: number;
+}
+
+export const OCCUPANCY_SETTINGS: OccupancySettings = { slots: 256, speedup: 8, model: {} };
+
+/** Problems whose questions differ, so that the server tells them apart by their text. */
+export function occupancyProblems(count: number): Problem[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `side-${i}`,
+    question: `Figure ${i} shows a triangle. How long is its side number ${i}, in centimetres?`,
+    images: [],
+    answer: String(11 + ((i * 7) % 90)),
+  }));
+}
+
+/** Runs `run` against a fresh simulated server in a process of its own, over HTTP, and reads from
+ *  the server how full it was. */
+export async function measureOccupancy(
+  name: string,
+  problems: readonly Problem[],
+  run: RunProblems,
+  settings: OccupancySettings = OCCUPANCY_SETTINGS,
+): Promise<Occupancy> {
+  const server = await spawnServer(problems, settings);
+  try {
+    await callServer(server.url, '/stats/reset');
+    const cpu = process.cpuUsage();
+    const startMs = performance.now();
+    await run(problems, server);
+    const realMs = performance.now() - startMs;
+    const used = process.cpuUsage(cpu);
+    const stats = (await callServer(server.url, '/stats')) as SimulatedServerStats;
+    const clientCpuShare = (used.user + used.system) / 1000 / realMs;
+    return toOccupancy(name, problems.length, stats, realMs / 1000, clientCpuShare);
+  } finally {
+    await server.close();
+  }
+}
+
+/** One table row per way of running. */
+export function occupancyTable(results: readonly Occupancy[]): string {
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const rows = results.map((result) => [
+    result.name,
+    String(result.problems),
+    String(result.rollouts),
+    percent(result.busyShareUntilDrain || result.busyShare),
+    percent(result.busyShare),
+    result.rolloutsPerSecond.toFixed(1),
+    `${result.virtualSeconds.toFixed(0)} s`,
+    percent(result.clientCpuShare),
+    percent(result.serverCpuShare),
+  ]);
+  const head = [
+    'run',
+    'problems',
+    'rollouts',
+    'busy until work ran out',
+    'busy, whole run',
+    'rollouts/s',
+    'virtual time',
+    'client CPU',
+    'server CPU',
+  ];
+  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+interface ServerProcess extends MeasuredServer {
+  close(): Promise<void>;
+}
+
+async function spawnServer(
+  problems: readonly Problem[],
+  settings: OccupancySettings,
+): Promise<ServerProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'steptree-occupancy-'));
+  const file = join(folder, 'problems.jsonl');
+  await writeFile(file, problems.map((problem) => `${JSON.stringify(problem)}\n`).join(''));
+  const script = fileURLToPath(new URL('../servers/simulated-server.js', import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [
+      ...[script, '--problems', file, '--slots', String(settings.slots)],
+      ...['--speedup', String(settings.speedup), '--policy', JSON.stringify(settings.model)],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout });
+  const first = await Promise.race([once(lines, 'line'), exited.then(() => null)]);
+  if (first === null) throw new Error('the simulated server did not start');
+  return {
+    url: JSON.parse(String(first[0])).url,
+    problemsFile: file,
+    async close() {
+      child.kill('SIGTERM');
+      await exited;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function callServer(url: string, path: string): Promise<unknown> {
+  const response = await fetch(url.replace(/\/v1$/, path));
+  return response.json();
+}
+
+function toOccupancy(
+  name: string,
+  problems: number,
+  stats: SimulatedServerStats,
+  realSeconds: number,
+  clientCpuShare: number,
+): Occupancy {
+  const { busyShare, busyShareUntilDrain, drainStartsAt, series, virtualSeconds } = stats;
+  return {
+    name,
+    problems,
+    rollouts: stats.finishedSequences,
+    policyTokens: stats.tokens,
+    busyShare,
+    busyShareUntilDrain,
+    drainStartsAt,
+    series: series.map((share) => Number(share.toFixed(3))),
+    virtualSeconds,
+    realSeconds,
+    rolloutsPerSecond: stats.finishedSequences / virtualSeconds,
+    clientCpuShare,
+    serverCpuShare: stats.cpuShare,
+  };
+}

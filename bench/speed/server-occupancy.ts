@@ -1,0 +1,75 @@
+/** How full does each way of labelling keep a batching server of 256 slots?
+ *
+ *  `node dist/bench/speed/server-occupancy.js [--problems 64] [--reference-problems 6]
+ *  [--speedup 8] [--slots 256]`
+ *
+ *  The physics first: a call of 16 rollouts lasts as long as its longest one and holds 16 slots
+ *  only at its start. With solutions of evenly spread length it holds about 16 · mean / longest,
+ *  9 or 10 of them: 4 % of 256. Only many problems at once can do better, and the bound is then
+ *  the end of the work, when fewer rollouts are left than there are slots. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { label } from '../../src/cli/label.js';
+import { parseLabelOptions } from '../../src/cli/label-options.js';
+import { createOpenAiPolicy, openaiOptions } from '../../src/policy/openai/index.js';
+import { createSplitter } from '../../src/policy/splitter.js';
+import { benchFacts } from '../facts.js';
+import {
+  measureOccupancy,
+  OCCUPANCY_SETTINGS,
+  occupancyProblems,
+  occupancyTable,
+  type RunProblems,
+} from './occupancy.js';
+import { referenceLoop } from './reference-loop.js';
+
+/** MM-PRM's loop over our own HTTP client: what differs is the loop alone. */
+const runReference: RunProblems = async (problems, { url }) => {
+  const policy = await createOpenAiPolicy([url], openaiOptions.parse({}), {
+    splitter: createSplitter('blank-line'),
+  });
+  try {
+    await referenceLoop(problems, policy);
+  } finally {
+    await policy.close();
+  }
+};
+
+/** The whole of `steptree label`, with its store, scheduler and answer checks. */
+const runEngine: RunProblems = async (_problems, { url, problemsFile }) => {
+  const out = await mkdtemp(join(tmpdir(), 'steptree-engine-'));
+  try {
+    await label(problemsFile, join(out, 'run'), parseLabelOptions({ policy: url }), {
+      signal: new AbortController().signal,
+      quiet: true,
+      log: (line) => process.stderr.write(`${line}\n`),
+    });
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+};
+
+const { values } = parseArgs({
+  options: {
+    problems: { type: 'string', default: '64' },
+    'reference-problems': { type: 'string', default: '6' },
+    speedup: { type: 'string', default: String(OCCUPANCY_SETTINGS.speedup) },
+    slots: { type: 'string', default: String(OCCUPANCY_SETTINGS.slots) },
+  },
+});
+const settings = {
+  ...OCCUPANCY_SETTINGS,
+  speedup: Number(values.speedup),
+  slots: Number(values.slots),
+};
+const problems = occupancyProblems(Number(values.problems));
+// The loop takes its problems one by one, so a few of them show what all of them would.
+const few = problems.slice(0, Number(values['reference-problems']));
+const reference = await measureOccupancy('reference loop', few, runReference, settings);
+const engine = await measureOccupancy('steptree label', problems, runEngine, settings);
+process.stdout.write(`${occupancyTable([reference, engine])}\n`);
+process.stdout.write(
+  `${JSON.stringify({ bench: 'server-occupancy', ...benchFacts(), ...settings, runs: [reference, engine] })}\n`,
+);
