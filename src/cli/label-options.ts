@@ -12,6 +12,7 @@ import {
 import { addFlags, parseOptions } from '../config/flags.js';
 import { budgetOptions, policyOptions, runOptions, samplingOptions } from '../config/options.js';
 import { pickOptions, prefixShape } from '../config/shapes.js';
+import { problemOptions } from '../data/problems.js';
 import type { PolicySettings } from '../policy/create.js';
 import { onnxOptions } from '../policy/onnx/options.js';
 import { openaiOptions } from '../policy/openai/index.js';
@@ -21,6 +22,7 @@ import { judgeOptions, verifyOptions } from '../verify/options.js';
 /** Areas of the label command's options with their headings in --help. */
 const AREAS = [
   ['Run', runOptions],
+  ['Run', problemOptions],
   ['Policy', policyOptions],
   ['Sampling', samplingOptions],
   ['Rollouts', estimateOptions],
@@ -39,6 +41,7 @@ const AREAS = [
 const plainOptions = z.strictObject({
   ...runOptions.shape,
   ...policyOptions.shape,
+  ...problemOptions.shape,
   ...samplingOptions.shape,
   ...estimateOptions.shape,
   ...omegaPrmOptions.shape,

@@ -1,11 +1,14 @@
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import {
   consensusOptions,
+  errorMessage,
   estimateOptions,
   omegaPrmOptions,
   pathOptions,
+  SteptreeError,
   stepRolloutsOptions,
   type TreeJson,
 } from '../../search/index.js';
@@ -76,6 +79,7 @@ export async function label(
   io: LabelIo,
 ): Promise<LabelSummary> {
   const dir = resolve(out);
+  await requireReadable(problemsFile);
   const policy = await createPolicy(policySettings(options), io.signal, io.log);
   if (!io.quiet) io.log(policyLine(policy));
   const checks = createAnswerChecks({
@@ -85,11 +89,11 @@ export async function label(
   });
   let progress: Progress | null = null;
   try {
-    const run = new LabelRun(runConfig(dir, options, policy), {
+    const run = new LabelRun(runConfig(dir, problemsFile, options, policy), {
       problems: readProblems(problemsFile, {
         format: options.format,
         // Replies that are not made from pixels don't need the pictures.
-        checkImages: policy.readsImages ? options.checkImages : 'none',
+        checkImages: policy.checksImages ? options.checkImages : 'none',
         onWarning: io.log,
       }),
       policy,
@@ -129,12 +133,18 @@ function identityOf(options: AllLabelOptions, policy: PolicyHandle): Record<stri
       policy: policy.identity,
       splitter: options.splitter,
       judge: options.judge !== '',
+      judgeMode: options.judgeMode,
     },
     ...deciding,
   ) as Record<string, unknown>;
 }
 
-function runConfig(dir: string, options: AllLabelOptions, policy: PolicyHandle): LabelRunConfig {
+function runConfig(
+  dir: string,
+  problemsFile: string,
+  options: AllLabelOptions,
+  policy: PolicyHandle,
+): LabelRunConfig {
   return {
     dir,
     method: options.method,
@@ -152,9 +162,24 @@ function runConfig(dir: string, options: AllLabelOptions, policy: PolicyHandle):
     facts: {
       steptree: packageVersion(),
       node: process.version,
+      problemsFile: resolve(problemsFile),
       policy: policy.describe(),
     },
   };
+}
+
+/** A mistyped file name should be told before a model is loaded and a folder is made. */
+async function requireReadable(file: string): Promise<void> {
+  try {
+    await access(file, constants.R_OK);
+  } catch (error) {
+    throw new SteptreeError(
+      'PROBLEMS_UNREADABLE',
+      `cannot read ${file}: ${errorMessage(error)}; give the path of a JSONL or JSON file of problems`,
+      { file },
+      { cause: error },
+    );
+  }
 }
 
 /** Counts a JSONL file's lines for the progress display, while the run goes on. */

@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path';
 import { SteptreeError } from '../../search/errors.js';
 import type { PolicyModel, Step } from '../../search/types.js';
 import { PACKAGE_DIR } from '../config/version.js';
-import { createOnnxPolicy } from './onnx/host.js';
 import type { OnnxOptions } from './onnx/options.js';
 import { createOpenAiPolicy, type OpenAiOptions } from './openai/index.js';
 import { createRecordedPolicy } from './recorded.js';
@@ -13,15 +12,15 @@ import { createSplitter, type SplitterName } from './splitter.js';
 /** A policy as a run holds it: the model, and what the run must know of its host. */
 export interface PolicyHandle extends PolicyModel {
   readonly kind: 'openai' | 'onnx' | 'recorded' | 'simulated';
-  /** Whether the host opens the pictures. */
-  readonly readsImages: boolean;
+  /** Whether unreadable pictures make a problem unusable; recorded replies need none. */
+  readonly checksImages: boolean;
   /** Sequences that the host can use at once. */
   readonly maxInFlight: number;
   /** What decides its replies; a run's folder remembers it. No addresses: a server may move. */
   readonly identity: Readonly<Record<string, unknown>>;
   /** For run.json and the log; no secrets. */
   describe(): Record<string, unknown>;
-  stats(): Record<string, unknown>;
+  stats(): Promise<Record<string, unknown>>;
   /** Tells that a stored reply answered a call. */
   skip?(problemId: string, prefix: readonly Step[], count: number): void;
   /** Idempotent; lets what runs come to its end first. */
@@ -78,7 +77,7 @@ async function openAiHandle(
   return {
     kind: 'openai',
     name: host.name,
-    readsImages: true,
+    checksImages: true,
     maxInFlight: host.maxInFlight,
     identity: {
       host: 'openai',
@@ -90,7 +89,7 @@ async function openAiHandle(
     },
     sample: (request, abort) => host.sample(request, abort),
     describe: () => host.describe(),
-    stats: () => ({ ...host.stats() }),
+    stats: async () => ({ ...(await host.stats()) }),
     close: () => host.close(),
   };
 }
@@ -100,17 +99,19 @@ async function onnxHandle(
   shown: string,
   { onnx, maxInFlight }: PolicySettings,
 ): Promise<PolicyHandle> {
+  // Loaded only when wanted: onnxruntime is large, and other hosts need none of it.
+  const { createOnnxPolicy } = await import('./onnx/host.js');
   const host = await createOnnxPolicy(folder, onnx);
   const { systemPrompt, decoder } = onnx;
   return {
     kind: 'onnx',
     name: host.name,
-    readsImages: true,
+    checksImages: true,
     maxInFlight,
     identity: { host: 'onnx', model: shown, systemPrompt, decoder },
     sample: (request, abort) => host.sample(request, abort),
     describe: () => ({ host: 'onnx', model: shown, threads: onnx.threads }),
-    stats: () => ({ ...host.stats() }),
+    stats: async () => ({ ...(await host.stats()) }),
     close: () => host.close(),
   };
 }
@@ -123,12 +124,12 @@ async function recordedHandle(
   return {
     kind: 'recorded',
     name: host.name,
-    readsImages: false,
+    checksImages: false,
     maxInFlight,
     identity: { host: 'recorded' },
     sample: (request, abort) => host.sample(request, abort),
     describe: () => host.describe(),
-    stats: () => ({ ...host.stats() }),
+    stats: async () => ({ ...(await host.stats()) }),
     skip: (problemId, prefix, count) => host.skip(problemId, prefix, count),
     close: () => host.close(),
   };
@@ -140,12 +141,12 @@ function simulatedHandle({ simulated, maxInFlight }: PolicySettings): PolicyHand
   return {
     kind: 'simulated',
     name: host.name,
-    readsImages: false,
+    checksImages: true,
     maxInFlight,
     identity: { host: 'simulated', ...identity },
     sample: (request, abort) => host.sample(request, abort),
     describe: () => host.describe(),
-    stats: () => ({ ...host.stats() }),
+    stats: async () => ({ ...(await host.stats()) }),
     close: () => host.close(),
   };
 }

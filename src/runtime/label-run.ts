@@ -329,7 +329,8 @@ export class LabelRun {
 
   private async writeRunFile(status: RunSummary['status']): Promise<void> {
     const { identity, facts } = this.config;
-    const run = { ...facts, config: identity, ...this.summary(status) };
+    const policyStats = await this.ports.policy.stats();
+    const run = { ...facts, config: identity, ...this.summary(status), policyStats };
     await writeFileAtomic(
       join(this.config.dir, RUN_FILES.run),
       `${JSON.stringify(run, null, 2)}\n`,
