@@ -1,0 +1,148 @@
+import { papers, Raster } from '../raster.js';
+import type { Rng } from '../rng.js';
+import type { FigureItem, ProblemDraft, Reading } from '../types.js';
+
+export const countColours = ['red', 'blue', 'green', 'orange', 'purple'] as const;
+export const countShapes = ['circle', 'square', 'triangle'] as const;
+
+const paletteIndex: Readonly<Record<(typeof countColours)[number], number>> = {
+  red: 6,
+  blue: 7,
+  green: 8,
+  orange: 9,
+  purple: 10,
+};
+
+/** All objects of one colour and shape. */
+interface Kind {
+  colour: (typeof countColours)[number];
+  shape: (typeof countShapes)[number];
+  count: number;
+}
+
+const gridSide = 6;
+const cellSide = 13; // pixels
+const objectSide = 9; // pixels
+
+function drawObject(raster: Raster, kind: Kind, x: number, y: number): void {
+  const colour = paletteIndex[kind.colour];
+  if (kind.shape === 'square') raster.fill({ x, y, width: objectSide, height: objectSide }, colour);
+  else if (kind.shape === 'circle') raster.disc(x, y, objectSide, colour);
+  else
+    raster.triangle(x, x + objectSide - 1, y + objectSide - 1, x + (objectSide - 1) / 2, y, colour);
+}
+
+function drawCounts(kinds: readonly Kind[], rng: Rng): { raster: Raster; items: FigureItem[] } {
+  const raster = new Raster(rng.pick(papers));
+  const cells = rng.shuffle(Array.from({ length: gridSide * gridSide }, (_, i) => i));
+  const items = kinds.map((kind): FigureItem => {
+    const boxes = Array.from({ length: kind.count }, () => {
+      const cell = cells.pop() as number;
+      const x = 1 + (cell % gridSide) * cellSide + rng.int(0, cellSide - objectSide - 1);
+      const y = 1 + Math.floor(cell / gridSide) * cellSide + rng.int(0, cellSide - objectSide - 1);
+      drawObject(raster, kind, x, y);
+      return { x, y, width: objectSide, height: objectSide };
+    });
+    return { owner: kind.colour, subOwner: kind.shape, value: kind.count, boxes };
+  });
+  return { raster, items };
+}
+
+type Asked = Pick<ProblemDraft, 'kind' | 'question' | 'readings' | 'calculations' | 'answer'>;
+
+const nameOf = (kind: Kind): string => `${kind.colour} ${kind.shape}`;
+const read = (kind: Kind): Reading => ({ name: `${nameOf(kind)}s`, value: kind.count });
+
+function points(kinds: readonly Kind[], rng: Rng): Asked {
+  const [x, y] = rng.shuffle(kinds) as [Kind, Kind];
+  const [pointsX, pointsY] = rng.shuffle([2, 3, 4, 5, 6, 7, 8, 9]) as [number, number];
+  const [totalX, totalY] = [x.count * pointsX, y.count * pointsY];
+  return {
+    kind: 'points',
+    question: rng.pick([
+      `A ${nameOf(x)} is worth ${pointsX} points and a ${nameOf(y)} ${pointsY}. How many points is that?`,
+      `Each ${nameOf(x)} costs ${pointsX} coins and each ${nameOf(y)} ${pointsY} coins. What do they cost?`,
+    ]),
+    readings: [x, y].map(read),
+    calculations: [
+      { stage: 0, parts: [{ operator: '*', left: x.count, right: pointsX }] },
+      { stage: 0, parts: [{ operator: '*', left: y.count, right: pointsY }] },
+      { stage: 1, parts: [{ operator: '+', left: totalX, right: totalY }], intros: ['Together:'] },
+    ],
+    answer: totalX + totalY,
+  };
+}
+
+function boxesOf(kinds: readonly Kind[], rng: Rng): Asked {
+  const [x, y] = rng.shuffle(kinds) as [Kind, Kind];
+  const boxes = rng.int(6, 29);
+  const sum = x.count + y.count;
+  return {
+    kind: 'boxes',
+    question: rng.pick([
+      `How many ${nameOf(x)}s and ${nameOf(y)}s are in ${boxes} such boxes?`,
+      `What is ${boxes} times the number of ${nameOf(x)}s and ${nameOf(y)}s together?`,
+    ]),
+    readings: [x, y].map(read),
+    calculations: [
+      {
+        stage: 0,
+        parts: [{ operator: '+', left: x.count, right: y.count }],
+        intros: ['Together:'],
+      },
+      { stage: 1, parts: [{ operator: '*', left: sum, right: boxes }] },
+    ],
+    answer: sum * boxes,
+  };
+}
+
+function tripleMinus(kinds: readonly Kind[], rng: Rng): Asked {
+  const [x, y, z] = rng.shuffle(kinds) as [Kind, Kind, Kind];
+  const factor = rng.int(4, 19);
+  const product = x.count * factor;
+  const sum = y.count + z.count;
+  const difference = product - sum;
+  // Negative answers would need a sign that no other family uses.
+  if (difference < 0) return boxesOf(kinds, rng);
+  return {
+    kind: 'minus',
+    question: rng.pick([
+      `You win ${factor} coins per ${nameOf(x)} and lose one per ${nameOf(y)} and ${nameOf(z)}. How many stay?`,
+      `What is ${factor} times the ${nameOf(x)}s minus the ${nameOf(y)}s and the ${nameOf(z)}s?`,
+    ]),
+    readings: [x, y, z].map(read),
+    calculations: [
+      { stage: 0, parts: [{ operator: '*', left: x.count, right: factor }] },
+      { stage: 0, parts: [{ operator: '+', left: y.count, right: z.count }] },
+      { stage: 1, parts: [{ operator: '-', left: product, right: sum }] },
+    ],
+    answer: difference,
+  };
+}
+
+export function draftCounts(figureRng: Rng, questionRng: Rng): ProblemDraft {
+  // Kinds share colours and shapes, so that both have to be looked at.
+  const pairs = figureRng.shuffle(
+    figureRng
+      .shuffle(countColours)
+      .slice(0, 2)
+      .flatMap((colour) =>
+        figureRng
+          .shuffle(countShapes)
+          .slice(0, 2)
+          .map((shape) => ({ colour, shape })),
+      ),
+  );
+  const kinds = pairs
+    .slice(0, figureRng.int(3, 4))
+    .map((pair): Kind => ({ ...pair, count: figureRng.int(1, 7) }));
+  const picture = drawCounts(kinds, figureRng);
+  const counted = kinds.map((kind) => `${nameOf(kind)}${kind.count}`).sort();
+  return {
+    family: 'counts',
+    figureContent: `counts/${counted.join(',')}`,
+    figureName: 'picture',
+    ...questionRng.pick([points, boxesOf, tripleMinus])(kinds, questionRng),
+    ...picture,
+  };
+}
