@@ -16,7 +16,9 @@ onnx/decoder_append.onnx          the same weights with append-only KV: inputs_e
                                   past_key_values.N.key|value [batch, kv_heads, past, head_dim]
                                   -> logits [batch, rows, vocab], new_keys and new_values
                                   [layers, batch, kv_heads, tokens, head_dim]
-onnx/decoder.onnx_data            the weights of both decoders
+onnx/decoder_step.onnx            decoder_append for one token per sequence, where it saves a tenth:
+                                  the same inputs but logits_positions, the same outputs
+onnx/decoder.onnx_data            the weights of all decoders
 config.json, generation_config.json, tokenizer files, chat template, preprocessor_config.json
 
 In decoder_append a past may be padded at its end: only its first `past_length` rows are seen.
@@ -42,7 +44,7 @@ import torch
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from onnx_graphs import OPSET, append_decoder, merged_decoder
+from onnx_graphs import OPSET, append_decoder, merged_decoder, step_decoder
 
 LIMIT = 1e-4
 COPIED = (
@@ -88,6 +90,7 @@ def export(model, folder, out):
     graphs = {
         "decoder_model_merged.onnx": merged_decoder(config, weights),
         "decoder_append.onnx": append_decoder(config, weights),
+        "decoder_step.onnx": step_decoder(config, weights),
     }
     save_with_shared_weights(graphs, target, "decoder.onnx_data")
     for path in sorted(target.iterdir()):
@@ -218,8 +221,8 @@ def check(model, out, tokens=24, steps=6):
     embeds = sessions["embed_tokens"].run(None, {"input_ids": ids.numpy()})[0]
     embeds[0, 1 : 1 + features.shape[1]] = features[0]
     worst = 0.0
-    for name, run in (("decoder_model_merged", run_merged), ("decoder_append", run_append)):
-        logits = run(sessions[name], config.text_config, embeds, embeds.shape[1] - steps)
+    for name, run in (("decoder_model_merged", run_merged), ("decoder_append and decoder_step", run_append)):
+        logits = run(sessions, config.text_config, embeds, embeds.shape[1] - steps)
         difference = float(np.abs(logits - expected).max())
         worst = max(worst, difference)
         print(f"{name}: largest logit difference to PyTorch {difference:.2e} (logits up to {np.abs(expected).max():.1f})")
@@ -227,7 +230,8 @@ def check(model, out, tokens=24, steps=6):
         sys.exit(f"the difference {worst:.2e} is not below {LIMIT:.0e}")
 
 
-def run_merged(session, config, embeds, prompt):
+def run_merged(sessions, config, embeds, prompt):
+    session = sessions["decoder_model_merged"]
     cuts = [0, prompt, *range(prompt + 1, embeds.shape[1] + 1)]
     names = [f"{layer}.{kind}" for layer in range(config.num_hidden_layers) for kind in ("key", "value")]
     past = {f"past_key_values.{name}": empty_past(config, 0) for name in names}
@@ -244,7 +248,8 @@ def run_merged(session, config, embeds, prompt):
     return np.concatenate(logits, axis=1)
 
 
-def run_append(session, config, embeds, prompt):
+def run_append(sessions, config, embeds, prompt):
+    """The prompt by the append graph, the tokens after it by the step graph."""
     cuts = [0, prompt, *range(prompt + 1, embeds.shape[1] + 1)]
     capacity = embeds.shape[1] + 9
     layers = range(config.num_hidden_layers)
@@ -256,6 +261,10 @@ def run_append(session, config, embeds, prompt):
             "past_length": np.array([start]),
             "logits_positions": np.arange(end - start)[None],
         }
+        session = sessions["decoder_append"]
+        if end - start == 1:
+            session = sessions["decoder_step"]
+            del feeds["logits_positions"]
         rows, keys, values = session.run(["logits", "new_keys", "new_values"], feeds | past)
         logits.append(rows)
         for layer in layers:

@@ -180,6 +180,85 @@ def append_decoder(config, weights):
     return g.model("decoder_append", inputs, outputs)
 
 
+def step_decoder(config, weights):
+    """The append graph for one token per sequence, without what only longer inputs need: a token's
+    attention to itself is a product and a sum instead of many 1x1 matrix products. Inputs:
+    inputs_embeds [batch, 1, hidden], past_length and past_key_values as in the append graph.
+    Outputs: logits [batch, 1, vocab], new_keys and new_values [layers, batch, kv_heads, 1,
+    head_dim]."""
+    c = config
+    g = DecoderGraph(config, weights)
+    tables = step_tables(g)
+    past = g.node("Shape", ["past_key_values.0.key"], start=2, end=3)
+    length = g.node("Unsqueeze", ["past_length", g.const([1])])
+    columns = arange(g, g.node("Add", [past, g.const([1])]))
+    # The last column is the new token itself.
+    seen = g.node("Or", [g.node("Less", [columns, length]), g.node("Equal", [columns, past])])
+    mask = g.node("Unsqueeze", [additive(g, seen), g.const([1, 2])])
+    widths = g.node("Concat", [past, g.const([1])], axis=0)
+    group = c.num_attention_heads // c.num_key_value_heads
+    x, keys, values = g.reshape("inputs_embeds", [-1, c.hidden_size]), [], []
+    for layer in range(c.num_hidden_layers):
+        qkv = g.linear(g.rms_norm(x, f"layers.{layer}.input_norm.weight"), f"layers.{layer}.qkv")
+        q, k, v = step_heads(g, qkv, tables)
+        keys.append(g.reshape(k, [1, -1, c.num_key_value_heads, 1, c.head_dim]))
+        values.append(g.reshape(v, [1, -1, c.num_key_value_heads, 1, c.head_dim]))
+        q = g.reshape(q, [-1, c.num_key_value_heads, group, c.head_dim])
+        k = g.reshape(k, [-1, c.num_key_value_heads, 1, c.head_dim])
+        v = g.reshape(v, [-1, c.num_key_value_heads, 1, c.head_dim])
+        past_k, past_v = (f"past_key_values.{layer}.{kind}" for kind in ("key", "value"))
+        old = g.node("MatMul", [q, g.node("Transpose", [past_k], perm=[0, 1, 3, 2])])
+        new = g.node("ReduceSum", [g.node("Mul", [q, k]), g.const([-1])], keepdims=1)
+        scores = g.node("Add", [g.node("Concat", [old, new], axis=-1), mask])
+        old, new = g.node("Split", [g.node("Softmax", [scores], axis=-1), widths], 2, axis=-1)
+        mixed = g.node("Add", [g.node("MatMul", [old, past_v]), g.node("Mul", [new, v])])
+        mixed = g.reshape(mixed, [-1, c.num_attention_heads * c.head_dim])
+        x = g.node("Add", [x, g.linear(mixed, f"layers.{layer}.o")])
+        x = g.node("Add", [x, g.feed_forward(g.rms_norm(x, f"layers.{layer}.post_norm.weight"), layer)])
+    logits = g.node("MatMul", [g.rms_norm(x, "norm.weight"), g.weight("lm_head.weight")])
+    g.node("Reshape", [logits, g.const([-1, 1, c.vocab_size])], name="logits")
+    for name, parts in (("new_keys", keys), ("new_values", values)):
+        g.node("Concat", parts, name=name, axis=0)
+    new_shape = [c.num_hidden_layers, "batch", c.num_key_value_heads, 1, c.head_dim]
+    inputs = [
+        value("inputs_embeds", ["batch", 1, c.hidden_size]),
+        value("past_length", ["batch"], TensorProto.INT64),
+        *past_values(c),
+    ]
+    outputs = [value("logits", ["batch", 1, c.vocab_size]), value("new_keys", new_shape), value("new_values", new_shape)]
+    return g.model("decoder_step", inputs, outputs)
+
+
+def step_tables(g):
+    """cos and signed sin for every query and key head, [batch, heads + kv_heads, head_dim]. The
+    queries' share carries attention's 1 / sqrt(head_dim)."""
+    c = g.config
+    positions = g.node("Cast", ["past_length"], to=TensorProto.FLOAT)
+    positions = g.node("Unsqueeze", [positions, g.const([1, 2])])
+    angles = g.node("Mul", [positions, g.weight("rotary.inv_freq")])
+    cos, sin = g.node("Cos", [angles]), g.node("Sin", [angles])
+    cos = g.node("Concat", [cos, cos], axis=-1)
+    sin = g.node("Concat", [g.node("Neg", [sin]), sin], axis=-1)
+    g.initializers["head_scales"] = np.repeat(
+        np.array([c.head_dim**-0.5, 1.0], np.float32), [c.num_attention_heads, c.num_key_value_heads]
+    ).reshape(1, -1, 1)
+    return g.node("Mul", [cos, "head_scales"]), g.node("Mul", [sin, "head_scales"])
+
+
+def step_heads(g, qkv, tables):
+    """Rotated and scaled q [batch, heads, head_dim], rotated k and plain v [batch, kv_heads,
+    head_dim] of one token per sequence."""
+    c = g.config
+    heads, kv_heads, half = c.num_attention_heads, c.num_key_value_heads, c.head_dim // 2
+    qk, v = g.split(qkv, [(heads + kv_heads) * c.head_dim, kv_heads * c.head_dim])
+    qk = g.reshape(qk, [-1, heads + kv_heads, c.head_dim])
+    a, b = g.split(qk, [half, half])
+    turned = g.node("Concat", [b, a], axis=-1)
+    qk = g.node("Add", [g.node("Mul", [qk, tables[0]]), g.node("Mul", [turned, tables[1]])])
+    q, k = g.split(qk, [heads, kv_heads], axis=1)
+    return q, k, g.reshape(v, [-1, kv_heads, c.head_dim])
+
+
 def merged_decoder(config, weights):
     """The transformers.js layout. Inputs: inputs_embeds [batch, tokens, hidden], attention_mask
     [batch, past + tokens], position_ids [batch, tokens], past_key_values.N.key|value [batch,
