@@ -19,6 +19,8 @@ const groupBytes = 64 * 1024 * 1024;
 /** Pictures kept while rows of the same problem follow each other. */
 const rememberedImages = 16;
 
+/** Everything is nullable, though nothing but image cells ever is null: `datasets` takes the features in
+ *  the metadata only where the column types equal its own, and those are nullable. */
 const schema: SchemaElement[] = [
   { name: 'root', num_children: 9 },
   text('id'),
@@ -97,44 +99,21 @@ export async function writeParquet(
 }
 
 function columns(rows: readonly (LabelRecord & { cells: readonly ImageCell[] })[]): ColumnSource[] {
-  const column = (name: string, data: unknown[]): ColumnSource => ({ name, data });
+  const column = (name: string, read: (row: (typeof rows)[number]) => unknown): ColumnSource => ({
+    name,
+    data: rows.map(read),
+  });
   return [
-    column(
-      'id',
-      rows.map((row) => row.id),
-    ),
-    column(
-      'question',
-      rows.map((row) => row.question),
-    ),
-    column(
-      'images',
-      rows.map((row) => row.cells),
-    ),
-    column(
-      'steps',
-      rows.map((row) => row.steps),
-    ),
-    column(
-      'labels',
-      rows.map((row) => row.labels),
-    ),
-    column(
-      'visits',
-      rows.map((row) => row.visits),
-    ),
-    column(
-      'intervals',
-      rows.map((row) => row.intervals),
-    ),
-    column(
-      'kinds',
-      rows.map((row) => row.kinds ?? []),
-    ),
-    column(
-      'method',
-      rows.map((row) => row.method),
-    ),
+    column('id', (row) => row.id),
+    column('question', (row) => row.question),
+    // Pictures are compressed already, and their smallest and largest bytes tell nothing.
+    { ...column('images', (row) => row.cells), codec: 'UNCOMPRESSED', statistics: false },
+    column('steps', (row) => row.steps),
+    column('labels', (row) => row.labels),
+    column('visits', (row) => row.visits),
+    column('intervals', (row) => row.intervals),
+    column('kinds', (row) => row.kinds ?? []),
+    column('method', (row) => row.method),
   ];
 }
 
@@ -200,17 +179,17 @@ function flushingWriter(file: AtomicFile): Writer {
 }
 
 function text(name: string): SchemaElement {
-  return { name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' };
+  return { name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' };
 }
 
 function element(type: Pick<SchemaElement, 'type' | 'converted_type'>): SchemaElement {
-  return { name: 'element', repetition_type: 'REQUIRED', ...type };
+  return { name: 'element', repetition_type: 'OPTIONAL', ...type };
 }
 
 /** Parquet's standard three levels. */
 function list(name: string, content: SchemaElement[]): SchemaElement[] {
   return [
-    { name, converted_type: 'LIST', repetition_type: 'REQUIRED', num_children: 1 },
+    { name, converted_type: 'LIST', repetition_type: 'OPTIONAL', num_children: 1 },
     { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
     ...content,
   ];
