@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, loadavg } from 'node:os';
 
 /** What a benchmark's last line says about where and on what it ran. */
 export interface BenchFacts {
@@ -8,6 +8,8 @@ export interface BenchFacts {
   readonly node: string;
   readonly cpu: string;
   readonly cores: number;
+  /** Of the last minute; above `cores`, other work disturbed the measurement. */
+  readonly loadAverage: number;
   readonly date: string;
 }
 
@@ -17,6 +19,7 @@ export function benchFacts(): BenchFacts {
     node: process.version,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
+    loadAverage: loadavg()[0] ?? 0,
     date: new Date().toISOString().slice(0, 10),
   };
 }

@@ -47,7 +47,12 @@ export interface Occupancy {
   readonly serverCpuShare: number;
 }
 
-export const OCCUPANCY_SETTINGS: OccupancySettings = { slots: 256, speedup: 8, model: {} };
+/** Solutions of about 300 tokens in 4 to 9 steps, as 7 to 8 B vision-language models write them. */
+export const OCCUPANCY_SETTINGS: OccupancySettings = {
+  slots: 256,
+  speedup: 8,
+  model: { minSteps: 4, maxSteps: 9, minStepTokens: 30, maxStepTokens: 80 },
+};
 
 /** Problems whose questions differ, so that the server tells them apart by their text. */
 export function occupancyProblems(count: number): Problem[] {
