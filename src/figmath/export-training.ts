@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { ignoredLabel, ownerNames, patchCount, patchSide, subOwnerNames } from './patches.js';
+import { ignoredLabel, ownerNames, patchCount, subOwnerNames } from './patches.js';
 import { generateProblem } from './problem.js';
-import { figureSide, palette } from './raster.js';
+import { figureSide, palette, patchSide } from './raster.js';
 import { stepSeparator } from './solution.js';
 import { figmathSplits } from './types.js';
 

@@ -1,11 +1,9 @@
 import { barLetters } from './families/bars.js';
 import { countColours, countShapes } from './families/counts.js';
 import { rowLetters } from './families/table.js';
-import { type Box, figureSide } from './raster.js';
+import { type Box, figureSide, patchSide } from './raster.js';
 import type { FigureItem } from './types.js';
 
-/** Side of an image token in model pixels; figures have patchesPerSide² tokens. */
-export const patchSide = 10;
 export const patchesPerSide = figureSide / patchSide;
 export const patchCount = patchesPerSide * patchesPerSide;
 
@@ -41,8 +39,7 @@ function overlap(box: Box, patch: number): number {
   return width > 0 && height > 0 ? width * height : 0;
 }
 
-// Pixels of an item's box that a patch must hold to be asked about it; a glyph is 35. A single
-// digit can lie across four patches with at most 9 to 12 pixels in each: there the best one is asked.
+// Pixels of an item's box that a patch must hold to be asked about it; a glyph is 35.
 const enoughPixels = 14;
 
 /** Pixels of each item's boxes in each patch: overlaps[item][patch]. */
@@ -63,14 +60,13 @@ export function labelPatches(items: readonly FigureItem[]): PatchLabels {
   };
   const planes = [labels.owner, labels.subOwner, labels.tens, labels.ones];
   const table = overlapTable(items);
-  const enough = table.map((row) => Math.min(enoughPixels, Math.max(...row)));
   for (let patch = 0; patch < patchCount; patch++) {
     const pixels = table.map((row) => row[patch] as number);
     const bestPixels = Math.max(0, ...pixels);
     if (bestPixels === 0) continue;
     const best = pixels.indexOf(bestPixels);
     const second = Math.max(0, ...pixels.filter((_, item) => item !== best));
-    if (bestPixels < (enough[best] as number) || second > bestPixels / 2) {
+    if (bestPixels < enoughPixels || second > bestPixels / 2) {
       for (const plane of planes) plane[patch] = ignoredLabel;
       continue;
     }

@@ -3,6 +3,10 @@ import { glyph, glyphHeight, glyphWidth } from './font.js';
 /** Side of a figure in model pixels. */
 export const figureSide = 80;
 
+/** Side of an image token in model pixels. Figures keep each glyph within one token, as a printed
+ *  form keeps one letter per box: a tiny model learns to read many times faster then. */
+export const patchSide = 10;
+
 /** RGB of every palette index. A figure uses no other colour, so it stores one byte per pixel. */
 export const palette: readonly (readonly [number, number, number])[] = [
   [255, 255, 255], // 0 white
@@ -127,6 +131,14 @@ export class Raster {
       });
     });
     return { x: left, y: top, width: text.length * (glyphWidth + 1) - 1, height: glyphHeight };
+  }
+
+  /** A number of one or two digits in patches `column` (tens) and `column + 1` (ones) of patch row
+   *  `row`, moved by the jitter; returns its box. */
+  number(value: number, column: number, row: number, jitter: { x: number; y: number }): Box {
+    const text = String(value);
+    const left = column * patchSide + (text.length === 1 ? 10 : 4) + jitter.x;
+    return this.text(text, left, row * patchSide + 2 + jitter.y);
   }
 
   /** RGB bytes, each pixel repeated `scale` times in both directions. */

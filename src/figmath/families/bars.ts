@@ -1,5 +1,4 @@
-import { glyphHeight, textWidth } from '../font.js';
-import { barColours, greyLine, papers, Raster } from '../raster.js';
+import { barColours, greyLine, papers, patchSide, Raster } from '../raster.js';
 import type { Rng } from '../rng.js';
 import type { Calculation, FigureItem, ProblemDraft, Reading } from '../types.js';
 
@@ -10,28 +9,29 @@ interface Bar {
   value: number;
 }
 
-const tallestBar = 48; // pixels, at value 99
+const tallestBar = 58; // pixels, at value 99
+const slotPatches = 2;
+const baseline = 70;
 
 function drawBars(bars: readonly Bar[], rng: Rng): { raster: Raster; items: FigureItem[] } {
   const raster = new Raster(rng.pick(papers));
-  const slot = Math.floor(80 / bars.length);
-  const baseline = rng.int(66, 69);
-  const barWidth = slot - rng.int(4, 7);
+  const barWidth = rng.int(11, 15);
+  const jitter = { x: rng.int(-1, 1), y: rng.int(-1, 0) };
   const colours = rng.shuffle(barColours);
   raster.fill({ x: 1, y: baseline, width: 78, height: 1 }, greyLine);
   const items = bars.map((bar, i): FigureItem => {
-    const center = i * slot + Math.floor(slot / 2) + rng.int(0, 1);
-    const height = Math.max(2, Math.round((bar.value * tallestBar) / 99));
+    const center = i * slotPatches * patchSide + 10 + jitter.x;
+    const height = Math.round((bar.value * tallestBar) / 99);
     const top = baseline - height;
     const box = { x: center - Math.floor(barWidth / 2), y: top, width: barWidth, height };
     raster.fill(box, colours[i] as number);
-    raster.text(bar.name, center - 2, baseline + 3);
-    const label = String(bar.value);
-    const left = center - Math.floor(textWidth(label) / 2);
+    raster.text(bar.name, center, baseline + 3 + jitter.y);
+    // The lowest patch row that lies wholly above the bar.
+    const row = Math.floor(top / patchSide) - 1;
     return {
       owner: bar.name,
       value: bar.value,
-      boxes: [raster.text(label, left, top - glyphHeight - 2)],
+      boxes: [raster.number(bar.value, i * slotPatches, row, jitter)],
     };
   });
   return { raster, items };
@@ -146,15 +146,13 @@ function total(bars: readonly Bar[], rng: Rng): Asked {
 }
 
 export function draftBars(figureRng: Rng, questionRng: Rng): ProblemDraft {
-  const names = figureRng.shuffle(barLetters).slice(0, figureRng.int(4, 5)).sort();
+  const names = figureRng.shuffle(barLetters).slice(0, 4).sort();
   const values = new Set<number>();
   while (values.size < names.length) values.add(figureRng.int(10, 99));
   const drawn = [...values];
   const bars = names.map((name, i): Bar => ({ name, value: drawn[i] as number }));
   const picture = drawBars(bars, figureRng);
-  // Four bars are as many as can be added up in six steps.
-  const questions = [pairAgainstOne, priceOfPair, rangeTimes];
-  if (bars.length === 4) questions.push(total);
+  const questions = [pairAgainstOne, priceOfPair, rangeTimes, total];
   return {
     family: 'bars',
     figureContent: `bars/${bars.map((bar) => bar.name + bar.value).join(',')}`,

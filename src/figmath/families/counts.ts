@@ -1,4 +1,4 @@
-import { papers, Raster } from '../raster.js';
+import { papers, patchSide, Raster } from '../raster.js';
 import type { Rng } from '../rng.js';
 import type { FigureItem, ProblemDraft, Reading } from '../types.js';
 
@@ -20,13 +20,14 @@ interface Kind {
   count: number;
 }
 
-const gridSide = 6;
-const cellSide = 13; // pixels
+const gridSide = 8;
+const cellSide = patchSide;
 const objectSide = 9; // pixels
 
 function drawObject(raster: Raster, kind: Kind, x: number, y: number): void {
   const colour = paletteIndex[kind.colour];
-  if (kind.shape === 'square') raster.fill({ x, y, width: objectSide, height: objectSide }, colour);
+  // Squares are a pixel smaller, so that neighbours never touch.
+  if (kind.shape === 'square') raster.fill({ x, y, width: 8, height: 8 }, colour);
   else if (kind.shape === 'circle') raster.disc(x, y, objectSide, colour);
   else
     raster.triangle(x, x + objectSide - 1, y + objectSide - 1, x + (objectSide - 1) / 2, y, colour);
@@ -38,8 +39,8 @@ function drawCounts(kinds: readonly Kind[], rng: Rng): { raster: Raster; items: 
   const items = kinds.map((kind): FigureItem => {
     const boxes = Array.from({ length: kind.count }, () => {
       const cell = cells.pop() as number;
-      const x = 1 + (cell % gridSide) * cellSide + rng.int(0, cellSide - objectSide - 1);
-      const y = 1 + Math.floor(cell / gridSide) * cellSide + rng.int(0, cellSide - objectSide - 1);
+      const x = (cell % gridSide) * cellSide + rng.int(0, cellSide - objectSide);
+      const y = Math.floor(cell / gridSide) * cellSide + rng.int(0, cellSide - objectSide);
       drawObject(raster, kind, x, y);
       return { x, y, width: objectSide, height: objectSide };
     });

@@ -1,5 +1,4 @@
-import { glyphHeight, textWidth } from '../font.js';
-import { type Box, ink, paleFills, papers, Raster } from '../raster.js';
+import { ink, paleFills, papers, patchSide, Raster } from '../raster.js';
 import type { Rng } from '../rng.js';
 import type { CalculationPart, FigureItem, ProblemDraft, Reading } from '../types.js';
 
@@ -16,62 +15,93 @@ interface Triangle {
 
 type Side = keyof Rectangle | keyof Triangle;
 
-/** Draws the number at (left, top) and says which side it belongs to. */
-function label(raster: Raster, side: Side, value: number, left: number, top: number): FigureItem {
-  return { owner: side, value, boxes: [raster.text(String(value), left, top)] };
+interface Jitter {
+  x: number;
+  y: number;
 }
 
-/** `area` is the free part of the figure, in pixels. */
-function drawRectangle(raster: Raster, rectangle: Rectangle, area: Box, rng: Rng): FigureItem[] {
+/** A pixel column's nearest patch pair whose number is centered there. */
+function columnAt(centerX: number): number {
+  return Math.min(6, Math.max(0, Math.round((centerX - 10) / patchSide)));
+}
+
+/** `top` and `rows` in patch rows: the free part of the figure, whose last row holds a label. */
+interface Area {
+  top: number;
+  rows: number;
+}
+
+function drawRectangle(
+  raster: Raster,
+  rectangle: Rectangle,
+  area: Area,
+  rng: Rng,
+  jitter: Jitter,
+): FigureItem[] {
   const longest = Math.max(rectangle.width, rectangle.height);
-  const roomX = area.width - 17;
-  const roomY = area.height - 12;
   // Drawn roughly to scale; a side never gets shorter than its label needs.
-  const width = Math.max(16, Math.round((roomX * rectangle.width) / longest) - rng.int(0, 3));
-  const height = Math.max(12, Math.round((roomY * rectangle.height) / longest) - rng.int(0, 3));
+  const width = Math.max(18, Math.round((54 * rectangle.width) / longest) - rng.int(0, 3));
+  const room = (area.rows - 1) * patchSide - 2;
+  const height = Math.max(14, Math.round((room * rectangle.height) / longest) - rng.int(0, 3));
+  // The label of the height stands in its own two patches beside the rectangle.
   const labelOnLeft = rng.int(0, 1) === 1;
-  const x = area.x + (labelOnLeft ? 14 : 2) + rng.int(0, Math.max(0, roomX - width));
-  const y = area.y + 1 + rng.int(0, Math.max(0, roomY - height));
+  const x = labelOnLeft ? 18 + rng.int(0, 60 - width) : 61 - width - rng.int(0, 60 - width);
+  const bottomRow = area.top + area.rows - 1 - rng.int(0, Math.floor((room - height) / patchSide));
+  const y = bottomRow * patchSide - height;
   raster.fill({ x, y, width, height }, rng.pick(paleFills));
   raster.outline({ x, y, width, height }, ink);
-  const widthText = String(rectangle.width);
-  const heightText = String(rectangle.height);
-  const middleX = x + Math.floor((width - textWidth(widthText)) / 2);
-  const middleY = y + Math.floor((height - glyphHeight) / 2);
-  const heightX = labelOnLeft ? x - 2 - textWidth(heightText) : x + width + 2;
+  const heightColumn = labelOnLeft
+    ? Math.floor((x - 17) / patchSide)
+    : Math.ceil((x + width - 2) / patchSide);
+  const heightRow = Math.floor((y + height / 2) / patchSide);
+  const widthColumn = columnAt(x + width / 2);
   return [
-    label(raster, 'width', rectangle.width, middleX, y + height + 2),
-    label(raster, 'height', rectangle.height, heightX, middleY),
+    {
+      owner: 'width',
+      value: rectangle.width,
+      boxes: [raster.number(rectangle.width, widthColumn, bottomRow, jitter)],
+    },
+    {
+      owner: 'height',
+      value: rectangle.height,
+      boxes: [raster.number(rectangle.height, heightColumn, heightRow, jitter)],
+    },
   ];
 }
 
-function drawTriangle(raster: Raster, triangle: Triangle, area: Box, rng: Rng): FigureItem[] {
-  const height = area.height - 12 - rng.int(0, Math.max(0, Math.floor(area.height / 6)));
-  const width = Math.min(area.width - 20, height + rng.int(10, 24));
-  const left = area.x + 8 + rng.int(0, Math.max(0, area.width - 20 - width));
+function drawTriangle(
+  raster: Raster,
+  triangle: Triangle,
+  area: Area,
+  rng: Rng,
+  jitter: Jitter,
+): FigureItem[] {
+  const bottomRow = area.top + area.rows - 1;
+  const baseY = bottomRow * patchSide - 1;
+  const apexY = area.top * patchSide + 1;
+  const width = 40 + rng.int(0, 12);
+  const left = 40 - Math.floor(width / 2) + rng.int(-3, 3);
   const right = left + width;
-  const baseY = area.y + height + 1;
   const apexX = left + Math.floor(width / 2) + rng.int(-3, 3);
-  const apexY = area.y + 1;
   raster.triangle(left, right, baseY, apexX, apexY, rng.pick(paleFills));
   raster.line(left, baseY, right, baseY, ink);
   raster.line(left, baseY, apexX, apexY, ink);
   raster.line(right, baseY, apexX, apexY, ink);
-  const middleY = Math.floor((apexY + baseY) / 2) - 5;
-  const baseText = String(triangle.base);
-  const leftText = String(triangle.left);
-  const leftX = Math.floor((left + apexX) / 2) - textWidth(leftText) - 3;
-  return [
-    label(
-      raster,
-      'base',
-      triangle.base,
-      left + Math.floor((width - textWidth(baseText)) / 2),
-      baseY + 3,
-    ),
-    label(raster, 'left', triangle.left, Math.max(0, leftX), middleY),
-    label(raster, 'right', triangle.right, Math.floor((right + apexX) / 2) + 4, middleY),
+  // Side labels stand halfway up, as near to the slanted lines as whole patches allow.
+  const row = area.top + Math.floor((area.rows - 1) / 2) - 1;
+  const down = (row * patchSide + 9 - apexY) / (baseY - apexY);
+  const lineLeft = apexX + (left - apexX) * down;
+  const lineRight = apexX + (right - apexX) * down;
+  const places: [Side, number, number, number][] = [
+    ['base', triangle.base, columnAt(left + width / 2), bottomRow],
+    ['left', triangle.left, Math.max(0, Math.floor((lineLeft - 17) / patchSide)), row],
+    ['right', triangle.right, Math.min(6, Math.ceil((lineRight - 2) / patchSide)), row],
   ];
+  return places.map(([owner, value, column, labelRow]) => ({
+    owner,
+    value,
+    boxes: [raster.number(value, column, labelRow, jitter)],
+  }));
 }
 
 /** Sides that close: the longest is shorter than the other two together. */
@@ -221,20 +251,18 @@ function bothPerimeters(rectangle: Rectangle, triangle: Triangle, rng: Rng): Ask
 
 function drawShapes(shapes: Shapes, rng: Rng): { raster: Raster; items: FigureItem[] } {
   const raster = new Raster(rng.pick(papers));
+  const jitter = { x: rng.int(-1, 1), y: rng.int(-1, 0) };
   const items: FigureItem[] = [];
   const { rectangle, triangle } = shapes;
-  if (rectangle && triangle) {
-    const rectangleAbove = rng.int(0, 1) === 1;
-    const [top, bottom] = [
-      { x: rng.int(0, 2), y: 0, width: 78, height: 40 },
-      { x: rng.int(0, 2), y: 40, width: 78, height: 40 },
-    ];
-    items.push(...drawRectangle(raster, rectangle, rectangleAbove ? top : bottom, rng));
-    items.push(...drawTriangle(raster, triangle, rectangleAbove ? bottom : top, rng));
-  } else {
-    const area = { x: rng.int(0, 4), y: rng.int(0, 8), width: 75, height: rng.int(58, 70) };
-    if (rectangle) items.push(...drawRectangle(raster, rectangle, area, rng));
-    if (triangle) items.push(...drawTriangle(raster, triangle, area, rng));
+  const both = rectangle !== undefined && triangle !== undefined;
+  const rectangleAbove = rng.int(0, 1) === 1;
+  const areaOf = (above: boolean): Area =>
+    both ? { top: above ? 0 : 4, rows: 4 } : { top: rng.int(0, 1), rows: rng.int(6, 7) };
+  if (rectangle) {
+    items.push(...drawRectangle(raster, rectangle, areaOf(rectangleAbove), rng, jitter));
+  }
+  if (triangle) {
+    items.push(...drawTriangle(raster, triangle, areaOf(!rectangleAbove), rng, jitter));
   }
   return { raster, items };
 }

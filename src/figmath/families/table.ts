@@ -1,4 +1,3 @@
-import { glyphHeight, textWidth } from '../font.js';
 import { greyLine, headerFill, papers, Raster } from '../raster.js';
 import type { Rng } from '../rng.js';
 import type { Calculation, FigureItem, ProblemDraft, Reading } from '../types.js';
@@ -6,8 +5,7 @@ import { barLetters } from './bars.js';
 
 export const rowLetters = ['P', 'Q', 'R', 'S', 'T', 'U'] as const;
 
-const cellWidth = 19;
-const cellHeight = 18;
+const cellSide = 20; // pixels, two patches
 
 interface Table {
   rows: string[];
@@ -18,40 +16,28 @@ interface Table {
 
 function drawTable(table: Table, rng: Rng): { raster: Raster; items: FigureItem[] } {
   const raster = new Raster(rng.pick(papers));
-  const left = rng.int(0, 3);
-  const top = rng.int(0, 6);
-  raster.fill({ x: left, y: top, width: 4 * cellWidth, height: cellHeight }, headerFill);
-  raster.fill({ x: left, y: top, width: cellWidth, height: 4 * cellHeight }, headerFill);
-  for (let i = 0; i <= 4; i++) {
-    raster.fill(
-      { x: left, y: top + i * cellHeight, width: 4 * cellWidth + 1, height: 1 },
-      greyLine,
-    );
-    raster.fill(
-      { x: left + i * cellWidth, y: top, width: 1, height: 4 * cellHeight + 1 },
-      greyLine,
-    );
+  const jitter = { x: rng.int(-1, 1), y: rng.int(-1, 0) };
+  // The header is cut at the figure's edge, so that texts stand in the middle of even patch rows.
+  const headerHeight = 15;
+  const bottom = headerHeight + 3 * cellSide;
+  raster.fill({ x: 0, y: 0, width: 80, height: headerHeight }, headerFill);
+  raster.fill({ x: 0, y: 0, width: cellSide, height: bottom }, headerFill);
+  for (let i = 0; i <= 3; i++) {
+    raster.fill({ x: 0, y: headerHeight + i * cellSide, width: 80, height: 1 }, greyLine);
+    raster.fill({ x: (i + 1) * cellSide, y: 0, width: 1, height: bottom }, greyLine);
   }
-  const write = (text: string, row: number, column: number) =>
-    raster.text(
-      text,
-      left + column * cellWidth + 1 + Math.floor((cellWidth - textWidth(text)) / 2),
-      top + row * cellHeight + 1 + Math.floor((cellHeight - glyphHeight) / 2) + rng.int(-1, 1),
-    );
+  const writeName = (name: string, row: number, column: number) =>
+    raster.text(name, column * cellSide + 11 + jitter.x, row * cellSide + 2 + jitter.y);
   table.columns.forEach((name, column) => {
-    write(name, 0, column + 1);
+    writeName(name, 0, column + 1);
   });
   const items: FigureItem[] = [];
   table.rows.forEach((name, row) => {
-    write(name, row + 1, 0);
+    writeName(name, row + 1, 0);
     table.columns.forEach((columnName, column) => {
       const value = (table.values[row] as number[])[column] as number;
-      items.push({
-        owner: name,
-        subOwner: columnName,
-        value,
-        boxes: [write(String(value), row + 1, column + 1)],
-      });
+      const box = raster.number(value, 2 * (column + 1), 2 * (row + 1), jitter);
+      items.push({ owner: name, subOwner: columnName, value, boxes: [box] });
     });
   });
   return { raster, items };
