@@ -21,7 +21,6 @@ export class SteptreeError extends Error {
 
 /** Codes of errors raised in search/. */
 export const SEARCH_ERROR_CODES = [
-  'BUDGET_EXHAUSTED',
   'LABEL_ALL_UNGRADED',
   'OPTION_INVALID',
   'REPLY_COUNT',

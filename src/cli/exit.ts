@@ -7,8 +7,6 @@ export const EXIT = { done: 0, failed: 1, badInput: 2, interrupted: 130 } as con
 /** Codes of errors that the user's command line or files caused, by their beginning. */
 const BAD_INPUT = [
   'EXPORT_',
-  'FIGMATH_',
-  'MODEL_FOLDER',
   'OPTION_',
   'POLICY_API_KEY_MISSING',
   'POLICY_MODEL_UNKNOWN',
@@ -20,7 +18,9 @@ const BAD_INPUT = [
   'RUN_DIR_UNUSABLE',
   'RUN_PROBLEM_CHANGED',
   'SPLITTER_',
+  'ONNX_CONFIG',
   'ONNX_FOLDER',
+  'ONNX_GRAPH',
 ];
 
 /** Prints an error on stderr (and as JSON on stdout if asked) and says how to exit. */

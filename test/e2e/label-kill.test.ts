@@ -14,7 +14,7 @@ const SEED = 3;
 const folder = temporaryFolder();
 
 it('killed 20 times at random moments, a run ends with the same bytes and pays for no stored reply again', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const rows = simpleProblems(48);
   const problems = writeJsonl(join(folder, 'problems.jsonl'), rows);
@@ -65,7 +65,7 @@ it('killed 20 times at random moments, a run ends with the same bytes and pays f
 });
 
 it('stopped by SIGINT it finishes writing, exits with 130 and resumes to the same bytes', {
-  timeout: 60_000,
+  timeout: 600_000,
 }, async () => {
   const problems = writeJsonl(join(folder, 'sigint.jsonl'), simpleProblems(64));
   const command = (out: string) => [

@@ -1,0 +1,49 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { label } from '../../src/cli/label.js';
+import { parseLabelOptions } from '../../src/cli/label-options.js';
+import { benchFacts } from '../facts.js';
+
+/** Memory against the number of finished problems: the whole of `steptree label`, answer checks
+ *  included, on the simulated policy, 2,000 problems. Resident memory is read at every 200th
+ *  finished problem, after a collection where --expose-gc allows it. Expectation: flat from the
+ *  200th on, since a finished tree leaves memory for its file. */
+const PROBLEMS = 2_000;
+const EVERY = 200;
+
+async function main(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'steptree-memory-'));
+  try {
+    const file = join(dir, 'problems.jsonl');
+    const rows = Array.from({ length: PROBLEMS }, (_, i) =>
+      JSON.stringify({ id: `p${i}`, question: `What is ${i} + ${i}?`, answer: String(2 * i) }),
+    );
+    await writeFile(file, `${rows.join('\n')}\n`);
+    const points: { finished: number; rssMb: number; heapMb: number }[] = [];
+    let finished = 0;
+    await label(file, join(dir, 'run'), parseLabelOptions({ policy: 'simulated' }), {
+      signal: new AbortController().signal,
+      quiet: true,
+      log: () => {},
+      onTree: () => {
+        finished++;
+        if (finished % EVERY === 0) points.push({ finished, ...memoryNow() });
+      },
+    });
+    for (const { finished: at, rssMb, heapMb } of points) {
+      process.stdout.write(`${String(at).padStart(5)} problems: ${rssMb} MB, heap ${heapMb} MB\n`);
+    }
+    process.stdout.write(`${JSON.stringify({ bench: 'memory', ...benchFacts(), points })}\n`);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+function memoryNow(): { rssMb: number; heapMb: number } {
+  globalThis.gc?.();
+  const { rss, heapUsed } = process.memoryUsage();
+  return { rssMb: Math.round(rss / 1e6), heapMb: Math.round(heapUsed / 1e6) };
+}
+
+await main();
