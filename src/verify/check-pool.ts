@@ -85,6 +85,8 @@ export class CheckPool {
     const ends = [...this.slots].map((slot) => {
       slot.batch = [];
       return new Promise<void>((resolve) => {
+        // An idle child doesn't hold the event loop; its end must be waited for all the same.
+        setReferenced(slot.child, true);
         slot.child.once('exit', () => resolve());
         slot.child.kill('SIGKILL');
       });

@@ -107,8 +107,9 @@ export function choiceIndex(
     /^\s*(?:(?:option|choice)\s+)?[$\s]*(?:\\(?:text|boxed|mathrm|textbf)\s*\{)?\s*[([]?([A-Za-z])[)\]]?[}$\s]*(?:[.:)]\s*(\S[\s\S]*))?[.\s]*$/i.exec(
       answer,
     );
-  if (lettered?.[1]) {
-    const index = lettered[1].toUpperCase().charCodeAt(0) - 65;
+  const letter = lettered?.[1] ?? /^\s*\(([A-Za-z])\)\s+\S/.exec(answer)?.[1];
+  if (letter) {
+    const index = letter.toUpperCase().charCodeAt(0) - 65;
     if (index < choices.length) return index;
   }
   const same = matches(choices, (choice) => folded !== '' && foldText(choice) === folded);

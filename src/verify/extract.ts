@@ -150,7 +150,8 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
     if (letter) return { answer: letter, how: 'choice', position };
   }
   const isShort = bare.split(/\s+/).length <= 3;
-  if (isBare && (readNumbers(bare).length > 0 || (isShort && line === text))) {
+  const holdsValue = /[\p{L}\p{N}]/u.test(bare.replace(/\\[a-zA-Z]+/g, ''));
+  if (isBare && holdsValue && (readNumbers(bare).length > 0 || (isShort && line === text))) {
     return { answer: line, how: 'bare', position };
   }
   const equation = /(?:(?<![<>!])=|≈|\\approx)\s*([^=≈<>]+)$/.exec(line)?.[1];
@@ -208,6 +209,9 @@ function tidy(found: Found, choices: readonly string[]): ExtractedAnswer {
     .replace(/^\*+|\*+$/g, '')
     .trim();
   const words = trimmed.split(/\s+/).length;
+  // "(B) 140°" and "B. 140°" name the choice by its letter.
+  const letter = choices.length > 0 && /^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S/.exec(trimmed);
+  if (letter) return { answer: letter[1] ?? letter[2] ?? trimmed, how: found.how };
   if (found.how === 'boxed' || words < 4) return { answer: trimmed, how: found.how };
   const value = narrowed(trimmed, choices);
   return { answer: value ?? trimmed, how: found.how };

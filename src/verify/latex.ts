@@ -132,6 +132,9 @@ function trimPunctuation(text: string): string {
   let start = 0;
   let end = text.length;
   while (start < end && /[\s:=,;]/.test(text[start] ?? '')) start++;
-  while (end > start && /[\s.,;:!?=]/.test(text[end - 1] ?? '')) end--;
+  // `5!` is a factorial, "yes!" is not.
+  const trails = () =>
+    /[\s.,;:?=]/.test(text[end - 1] ?? '') || /[^\d)}]!$/.test(text.slice(end - 2, end));
+  while (end > start && trails()) end--;
   return text.slice(start, end);
 }

@@ -6,7 +6,7 @@ export const verifyOptions = z.strictObject({
   checkTimeoutMs: z
     .int()
     .min(10)
-    .default(5_000)
+    .default(10_000)
     .describe('an answer whose check takes longer is ungraded, ms'),
   checkMemoryMb: z
     .int()

@@ -41,10 +41,10 @@ function read(text: string, depth: number): Reading[] {
   if (letter) return [{ kind: 'letter', letter: letter.toUpperCase() }];
   readings.push(...readNumbers(text));
   if (depth < maxDepth) readings.push(...readParts(text, depth));
-  if (readings.length > 0) return readings;
-  return isWords(text)
-    ? [{ kind: 'text', folded: foldText(text) }]
-    : [{ kind: 'symbolic', normal: symbolicForm(text) }];
+  // A sentence with a comma reads as a list too.
+  const hasValue = readings.some((reading) => reading.kind !== 'collection');
+  if (!hasValue && isWords(text)) readings.push({ kind: 'text', folded: foldText(text) });
+  return readings.length > 0 ? readings : [{ kind: 'symbolic', normal: symbolicForm(text) }];
 }
 
 function readParts(text: string, depth: number): Reading[] {
@@ -238,9 +238,10 @@ function collection(
 
 const shortWords = new Set(['no', 'up', 'on', 'in', 'ok', 'am', 'pm', 'it', 'he', 'we', 'us']);
 
-/** Words of a language, as against products of variables and names of segments. */
+/** Words of a language, or a time of day, as against products of variables and names of segments. */
 function isWords(text: string): boolean {
   if (/[\\^_=<>+*{}|]/.test(text)) return false;
+  if (/^\d{1,2}:\d{2}$/.test(text)) return true;
   const words = text.match(/\p{L}+/gu) ?? [];
   return words.some(
     (word) =>
