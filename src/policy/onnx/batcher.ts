@@ -1,5 +1,5 @@
 import { BLOCK_ROWS, type Decoder, type DecoderOutput, type Embedder } from './decoder.js';
-import { blockKv, KvSlots } from './kv-slots.js';
+import { BufferPool, blockKv, KvSlots } from './kv-slots.js';
 import { type KvBlock, PrefixCache } from './prefix-cache.js';
 import { Sampler, uniformAt } from './sampler.js';
 import { type BatchRequest, type BatchResult, Job, Sequence } from './sequence.js';
@@ -56,6 +56,7 @@ export class Batcher {
   private active = 0;
   private readonly cache: PrefixCache;
   private readonly sampler: Sampler;
+  private readonly buffers = new BufferPool();
   private loop: Promise<void> | null = null;
   private embeds = new Float32Array(0);
 
@@ -127,16 +128,22 @@ export class Batcher {
     for (const job of jobs) job.reject(error);
   }
 
-  /** One prefill pass over the first requests that will find room for a sequence. */
+  /** One prefill pass, if a request that would find room for a sequence needs one. Requests that
+   *  wait behind it come along, so that passes are worth their cost. */
   private async prefill(): Promise<void> {
     let room = this.options.maxBatch - this.active;
+    let needed = false;
     const pending: Job[] = [];
     for (const job of this.jobs) {
-      if (room <= 0 || pending.length >= PREFILL_BATCH) break;
-      room -= job.wantsSequences;
+      if (pending.length >= PREFILL_BATCH || (room <= 0 && !needed)) break;
       this.takeCachedBlocks(job);
-      if (!job.prefilled) pending.push(job);
+      if (!job.prefilled) {
+        pending.push(job);
+        needed ||= room > 0;
+      }
+      room -= job.wantsSequences;
     }
+    if (!needed) return;
     const first = pending[0];
     if (first === undefined) return;
     const start = first.blocks.length;
@@ -165,7 +172,7 @@ export class Batcher {
     const batch = leaders.length;
     const embeds = this.scratch(batch * BLOCK_ROWS * shape.hidden);
     embeds.fill(0);
-    const past = new KvSlots(shape, start * BLOCK_ROWS);
+    const past = new KvSlots(shape, start * BLOCK_ROWS, this.buffers);
     past.reserve(batch);
     const logitsAt = new Int32Array(batch);
     for (let index = 0; index < batch; index++) {
@@ -187,6 +194,7 @@ export class Batcher {
       logitsAt,
       ...past.past(batch),
     });
+    past.release();
     this.stats.prefillPasses += 1;
     let index = 0;
     for (const [key, jobs] of byKey) {
@@ -245,7 +253,7 @@ export class Batcher {
     const rows = (Math.floor(length / BLOCK_ROWS) + 1) * BLOCK_ROWS;
     let group = this.groups.get(rows);
     if (group === undefined) {
-      group = { slots: new KvSlots(this.decoder.shape, rows), sequences: [] };
+      group = { slots: new KvSlots(this.decoder.shape, rows, this.buffers), sequences: [] };
       this.groups.set(rows, group);
     }
     return group;
@@ -322,6 +330,7 @@ export class Batcher {
       group.slots.copySlot(slot, group.slots, group.sequences.length, last.length);
       group.sequences[slot] = last;
     }
+    if (group.sequences.length === 0) group.slots.release();
     this.active -= 1;
   }
 

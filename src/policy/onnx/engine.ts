@@ -69,14 +69,17 @@ export function floats(results: InferenceSession.OnnxValueMapType, name: string)
   });
 }
 
-/** The append-only graph: only the new rows of keys and values come out. */
-export function appendDecoder(session: InferenceSession, shape: DecoderShape): Decoder {
-  requireNames(
-    session,
-    'decoder_append.onnx',
-    ['inputs_embeds', 'past_length', 'logits_positions', ...pastNames(shape)],
-    ['logits', 'new_keys', 'new_values'],
-  );
+/** The append-only graph: only the new rows of keys and values come out.
+ *  @param step the same for one token per sequence, where the folder has it */
+export function appendDecoder(
+  session: InferenceSession,
+  step: InferenceSession | null,
+  shape: DecoderShape,
+): Decoder {
+  const inputs = ['inputs_embeds', 'past_length', ...pastNames(shape)];
+  const outputs = ['logits', 'new_keys', 'new_values'];
+  requireNames(session, 'decoder_append.onnx', [...inputs, 'logits_positions'], outputs);
+  if (step !== null) requireNames(step, 'decoder_step.onnx', inputs, outputs);
   return {
     name: 'append',
     shape,
@@ -85,24 +88,28 @@ export function appendDecoder(session: InferenceSession, shape: DecoderShape): D
       const feeds = pastFeeds(input, shape);
       feeds.inputs_embeds = new Tensor('float32', input.embeds, [batch, tokens, shape.hidden]);
       feeds.past_length = new Tensor('int64', bigints(input.pastLength), [batch]);
-      feeds.logits_positions = new Tensor('int64', bigints(input.logitsAt), [batch, 1]);
-      const results = await session.run(feeds);
-      const layerFloats = batch * shape.kvHeads * tokens * shape.headDim;
-      const rows = (name: string): NewRows[] => {
-        const data = floats(results, name);
-        return Array.from({ length: shape.layers }, (_, layer) => ({
-          data,
-          offset: layer * layerFloats,
-          stride: tokens,
-        }));
-      };
+      const graph = tokens === 1 && step !== null ? step : session;
+      if (graph === session) {
+        feeds.logits_positions = new Tensor('int64', bigints(input.logitsAt), [batch, 1]);
+      }
+      const results = await graph.run(feeds);
       return {
         logits: floats(results, 'logits'),
-        keys: rows('new_keys'),
-        values: rows('new_values'),
+        keys: layerRows(floats(results, 'new_keys'), input, shape),
+        values: layerRows(floats(results, 'new_values'), input, shape),
       };
     },
   };
+}
+
+/** Per layer its part of [layers, batch, kvHeads, tokens, headDim]. */
+function layerRows(data: Float32Array, input: DecoderInput, shape: DecoderShape): NewRows[] {
+  const layerFloats = input.batch * shape.kvHeads * input.tokens * shape.headDim;
+  return Array.from({ length: shape.layers }, (_, layer) => ({
+    data,
+    offset: layer * layerFloats,
+    stride: input.tokens,
+  }));
 }
 
 /** The standard merged graph of transformers.js: the whole present comes out, and the new rows are

@@ -18,7 +18,8 @@ export interface ModelFolder {
   readonly chatTemplate: Template;
   readonly endTokens: ReadonlySet<number>;
   readonly images: ImageSettings;
-  readonly graphs: { readonly append: boolean; readonly merged: boolean };
+  /** Which decoder graphs there are. */
+  readonly graphs: { readonly append: boolean; readonly step: boolean; readonly merged: boolean };
 }
 
 /** How a picture becomes pixel values, from preprocessor_config.json. */
@@ -216,9 +217,10 @@ async function findGraphs(path: string): Promise<ModelFolder['graphs']> {
     if (!(await exists(name))) throw missing(join(path, 'onnx', name));
   }
   const append = await exists('decoder_append.onnx');
+  const step = await exists('decoder_step.onnx');
   const merged = await exists('decoder_model_merged.onnx');
   if (!append && !merged) throw missing(join(path, 'onnx', 'decoder_model_merged.onnx'));
-  return { append, merged };
+  return { append, step, merged };
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -79,7 +79,10 @@ export async function pixelValues(
   bytes: Uint8Array,
   settings: ImageSettings,
 ): Promise<{ pixels: Float32Array; height: number; width: number }> {
-  let picture = sharp(bytes).toColourspace('srgb').removeAlpha();
+  // Two pipelines: in one, sharp would weigh colours by their alpha when it resizes.
+  const colours = sharp(bytes).toColourspace('srgb').removeAlpha().raw();
+  const decoded = await colours.toBuffer({ resolveWithObject: true });
+  let picture = sharp(decoded.data, { raw: decoded.info });
   const { size } = settings;
   if (size !== null) {
     const kernel = KERNELS[settings.resample] ?? 'cubic';

@@ -1,6 +1,27 @@
 import { BLOCK_ROWS, type DecoderShape, type NewRows } from './decoder.js';
 import type { KvBlock } from './prefix-cache.js';
 
+/** Buffers that go from one set of slots to the next: fresh memory costs more to touch than a
+ *  step's rows cost to write. What a used buffer holds is finite, so it needs no clearing. */
+export class BufferPool {
+  private readonly spare: Float32Array[] = [];
+
+  /** A buffer of at least `floats` floats. */
+  take(floats: number): Float32Array {
+    let best = -1;
+    for (let i = 0; i < this.spare.length; i++) {
+      const length = this.spare[i]?.length ?? 0;
+      if (length >= floats && (best < 0 || length < (this.spare[best]?.length ?? 0))) best = i;
+    }
+    const found = best < 0 ? undefined : this.spare.splice(best, 1)[0];
+    return found ?? new Float32Array(2 ** Math.ceil(Math.log2(Math.max(floats, 1024))));
+  }
+
+  give(buffer: Float32Array): void {
+    if (buffer.length > 0) this.spare.push(buffer);
+  }
+}
+
 /** KV of sequences of like length: slots of `rows` rows each, dense from 0 on, so that the first n
  *  slots are the padded past of a batch of n without a copy. */
 export class KvSlots {
@@ -8,12 +29,13 @@ export class KvSlots {
   readonly values: Float32Array[];
   private capacity = 0;
   private readonly headFloats: number;
-  readonly slotFloats: number;
+  private readonly slotFloats: number;
 
   /** @param rows rows of a slot, a multiple of BLOCK_ROWS */
   constructor(
     private readonly shape: DecoderShape,
     readonly rows: number,
+    private readonly pool: BufferPool,
   ) {
     this.headFloats = rows * shape.headDim;
     this.slotFloats = shape.kvHeads * this.headFloats;
@@ -21,18 +43,32 @@ export class KvSlots {
     this.values = Array.from({ length: shape.layers }, () => new Float32Array(0));
   }
 
-  /** Grows to at least `slots`, keeping what is there. */
+  /** Grows to at least `slots` slots, keeping what the present ones hold. */
   reserve(slots: number): void {
-    if (slots <= this.capacity) return;
-    const capacity = Math.max(slots, this.capacity * 2, 4);
+    if (slots <= this.capacity || this.slotFloats === 0) return;
+    const floats = Math.max(slots, this.capacity * 2, 4) * this.slotFloats;
+    const used = this.capacity * this.slotFloats;
+    this.capacity = Number.MAX_SAFE_INTEGER;
     for (const buffers of [this.keys, this.values]) {
-      for (let layer = 0; layer < buffers.length; layer++) {
-        const grown = new Float32Array(capacity * this.slotFloats);
-        grown.set(buffers[layer] ?? []);
+      for (const [layer, old] of buffers.entries()) {
+        const grown = this.pool.take(floats);
+        grown.set(old.subarray(0, used));
         buffers[layer] = grown;
+        this.pool.give(old);
+        this.capacity = Math.min(this.capacity, Math.floor(grown.length / this.slotFloats));
       }
     }
-    this.capacity = capacity;
+  }
+
+  /** Gives the buffers back; the slots are empty afterwards. */
+  release(): void {
+    for (const buffers of [this.keys, this.values]) {
+      for (const [layer, buffer] of buffers.entries()) {
+        this.pool.give(buffer);
+        buffers[layer] = new Float32Array(0);
+      }
+    }
+    this.capacity = 0;
   }
 
   /** The first `slots` slots of every layer. */

@@ -29,11 +29,14 @@ export class OnnxModel {
     const vision = await open('vision_encoder.onnx');
     const embed = await open('embed_tokens.onnx');
     const session = await open(append ? 'decoder_append.onnx' : 'decoder_model_merged.onnx');
-    const decoder = (append ? appendDecoder : mergedDecoder)(session, folder.shape);
+    const step = append && folder.graphs.step ? await open('decoder_step.onnx') : null;
+    const decoder = append
+      ? appendDecoder(session, step, folder.shape)
+      : mergedDecoder(session, folder.shape);
     const embedder = new TokenEmbedder(embed, folder.shape.hidden);
     return new OnnxModel(
       folder,
-      [vision, embed, session],
+      [vision, embed, session, ...(step === null ? [] : [step])],
       decoder,
       new VisionEncoder(vision, folder.images, folder.shape.hidden),
       new PromptText(folder, createSplitter(options.splitter), options),
