@@ -105,17 +105,13 @@ describe('a continued prefix', () => {
     await policy.sample(request({ prefix }));
     await policy.sample(request());
     const [continued, fresh] = server.calls.map((call) => call.body);
-    expect(continued.messages.map((m: { role: string }) => m.role)).toEqual([
-      'system',
-      'user',
-      'assistant',
-    ]);
+    expect(continued?.messages.map((m) => m.role)).toEqual(['system', 'user', 'assistant']);
     expect(continued).toMatchObject({
       continue_final_message: true,
       add_generation_prompt: false,
     });
     expect(fresh).not.toHaveProperty('continue_final_message');
-    expect(fresh.messages.at(-1).role).toBe('user');
+    expect(fresh?.messages.at(-1)?.role).toBe('user');
   });
 
   it('is in the user turn in restate, and repeats of it are cut from the reply', async () => {
@@ -134,9 +130,9 @@ describe('a continued prefix', () => {
       ['third step', 'Answer: 2'],
       ['third step', 'Answer: 3'],
     ]);
-    const { messages } = server.calls[0]?.body ?? {};
-    expect(messages.at(-1).role).toBe('user');
-    expect(messages.at(-1).content).toContain('first step\n\nsecond step');
+    const last = server.calls[0]?.body.messages.at(-1);
+    expect(last?.role).toBe('user');
+    expect(last?.content).toContain('first step\n\nsecond step');
   });
 
   it('stays in the reply in prefill where the model really says the last step again', async () => {

@@ -23,7 +23,7 @@ async function startReplicas(count: number, answer: (call: Call, replica: number
 }
 
 const questionsOf = (server: ScriptedServer | undefined) =>
-  new Set(server?.calls.map((call) => call.body.messages.at(-1).content));
+  new Set(server?.calls.map((call) => call.body.messages.at(-1)?.content));
 
 describe('several replicas', () => {
   it('share the problems, each problem staying on one of them', async () => {

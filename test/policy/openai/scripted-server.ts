@@ -2,12 +2,23 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+/** The fields of a request that tests look at by name. */
+export interface CallBody {
+  readonly model: string;
+  readonly n: number;
+  readonly seed: number;
+  readonly stop: readonly string[] | null;
+  readonly messages: readonly { readonly role: string; readonly content: unknown }[];
+  readonly prompt?: string;
+  readonly min_tokens?: number;
+  readonly max_completion_tokens?: number;
+}
+
 /** One request that the server got. */
 export interface Call {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  // biome-ignore lint/suspicious/noExplicitAny: requests are inspected field by field
-  readonly body: any;
+  readonly body: CallBody;
   readonly response: ServerResponse;
   /** Resolves when the connection of this call is gone. */
   readonly closed: Promise<void>;
@@ -38,7 +49,7 @@ export async function startScriptedServer(
     }
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
-    const body = JSON.parse(Buffer.concat(parts).toString('utf8'));
+    const body = JSON.parse(Buffer.concat(parts).toString('utf8')) as CallBody;
     const closed = once(response, 'close').then(() => undefined);
     const call: Call = { path, headers: request.headers, body, response, closed };
     calls.push(call);
