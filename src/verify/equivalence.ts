@@ -108,7 +108,8 @@ export function choiceIndex(
       answer,
     );
   const letter = lettered?.[1] ?? /^\s*\(([A-Za-z])\)\s+\S/.exec(answer)?.[1];
-  if (letter) {
+  const namesSeveral = (answer.match(/\([A-Z]\)/g) ?? []).length > 1;
+  if (letter && !namesSeveral) {
     const index = letter.toUpperCase().charCodeAt(0) - 65;
     if (index < choices.length) return index;
   }

@@ -140,8 +140,13 @@ function clause(text: string): string {
   return line.replace(/<[|/][^>]*>.*$/, '').trim();
 }
 
+/** What chat models add behind their answer. */
+const pleasantry =
+  /^\s*(?:I hope|Let me know|Is there anything|Do you (?:have|want)|Please let|Feel free)\b/i;
+
 function fromLastLine(text: string, choices: readonly string[]): Found | null {
-  const line = (text.split('\n').at(-1) ?? '').trim().slice(-1_000);
+  const lines = text.split('\n').filter((one) => one.trim() !== '' && !pleasantry.test(one));
+  const line = (lines.at(-1) ?? '').trim().slice(-1_000);
   const position = text.length - line.length;
   const bare = plainMath(line);
   const isBare = bare.length <= 60 && bare.split(/\s+/).length <= 4;
@@ -209,20 +214,23 @@ function tidy(found: Found, choices: readonly string[]): ExtractedAnswer {
     .replace(/^\*+|\*+$/g, '')
     .trim();
   const words = trimmed.split(/\s+/).length;
-  // "(B) 140°" and "B. 140°" name the choice by its letter.
-  const letter = choices.length > 0 && /^(?:\(([A-Z])\)|([A-Z])[.):])\s+\S/.exec(trimmed);
-  if (letter) return { answer: letter[1] ?? letter[2] ?? trimmed, how: found.how };
+  const letter = choices.length > 0 ? namedLetter(trimmed, choices) : undefined;
+  if (letter) return { answer: letter, how: found.how };
   if (found.how === 'boxed' || words < 4) return { answer: trimmed, how: found.how };
   const value = narrowed(trimmed, choices);
   return { answer: value ?? trimmed, how: found.how };
 }
 
+/** The letter in "(B) 140°", "B. 140°" or "therefore choice (B)"; none where several are named. */
+function namedLetter(answer: string, choices: readonly string[]): string | undefined {
+  if (choices.some((choice) => choice.trim() === answer)) return undefined;
+  const named = new Set([...answer.matchAll(/(?<![\w)])\(([A-Z])\)/g)].map((one) => one[1]));
+  if (named.size > 0) return named.size === 1 ? [...named][0] : undefined;
+  return /^([A-Z])[.):]\s+\S/.exec(answer)?.[1];
+}
+
 function narrowed(sentence: string, choices: readonly string[]): string | undefined {
-  if (choices.length > 0) {
-    if (choices.some((choice) => choice.trim() === sentence)) return undefined;
-    const letter = /^\(?([A-Z])[).:]\s/.exec(sentence)?.[1] ?? /\(([A-Z])\)/.exec(sentence)?.[1];
-    return letter ?? onlyChoice(sentence, choices);
-  }
+  if (choices.length > 0) return onlyChoice(sentence, choices);
   if (readNumbers(plainMath(sentence)).length > 0 || /\b(?:and|or)\b|,\s/.test(sentence))
     return undefined;
   const formulas = [...sentence.matchAll(/\$([^$]+)\$|\\\((.+?)\\\)/g)].filter((one) =>

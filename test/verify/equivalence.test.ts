@@ -141,7 +141,7 @@ describe('choices', () => {
       ]) {
         expect(`${answer} ${right} ${verdict(gold, right)}`).toBe(`${answer} ${right} equal`);
       }
-      for (const wrong of ['B', '140°', '(D)', '17']) {
+      for (const wrong of ['B', '140°', '(D)', '17', '(C) and (D)', '(A), (B) and (C)']) {
         expect(`${answer} ${wrong} ${verdict(gold, wrong)}`).toBe(`${answer} ${wrong} different`);
       }
     }

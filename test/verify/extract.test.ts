@@ -75,6 +75,11 @@ describe('the final answer of a solution', () => {
     expect(answer('Answer: B. quarter past the hour it is', choices)).toBe('B');
     expect(answer('It shows a quarter past three.', choices)).toBe('quarter');
     expect(answer('B', choices)).toBe('B');
+    expect(answer('The correct answer is therefore choice (B).', choices)).toBe('B');
+    expect(answer('\\boxed{(A) and (B)}', choices)).toBe('(A) and (B)');
+    expect(
+      answer('So it is a **quarter**.\n\nIs there anything else I can help you with?', choices),
+    ).toBe('quarter');
   });
 
   it('is absent where none is stated', () => {
