@@ -53,9 +53,15 @@ function stateLine(state: StateJson, indent: string, options: TreeTextOptions): 
   const room = Math.max(20, options.width - indent.length - 22);
   const step = text.length > room ? `${text.slice(0, room - 1)}…` : text;
   const rollouts = state.counts.graded > 0 ? `n=${state.counts.graded}` : 'end';
-  const label = value === null ? '  ?  ' : `${value.toFixed(2)} ${bar(value)}`;
-  const line = `${label} ${rollouts.padEnd(5)} ${step}`;
-  return `  ${indent}${options.color && value !== null ? styleText(colorOf(value), line) : line}`;
+  const line = `${valueText(value, options.color)} ${rollouts.padEnd(5)} ${step}`;
+  return `  ${indent}${line}`;
+}
+
+/** A value with its bar, `0.50 ███░░░`, 11 columns wide. */
+export function valueText(value: number | null, color: boolean): string {
+  if (value === null) return '   ?       ';
+  const text = `${value.toFixed(2)} ${bar(value)}`;
+  return color ? styleText(colorOf(value), text) : text;
 }
 
 function bar(value: number): string {

@@ -18,6 +18,8 @@ export function addFlags(
     const option = flagOf(name, field as z.ZodType);
     option.helpGroup(`${heading}:`);
     command.addOption(option);
+    // Commander gives a --no- option the default true, which would override a config file.
+    if (option.negate) command.setOptionValue(name, undefined);
   }
 }
 
