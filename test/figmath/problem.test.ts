@@ -33,9 +33,9 @@ describe('figmath problems', () => {
     );
     expect(hashes).toMatchInlineSnapshot(`
       [
-        3468725459,
-        3373226933,
-        1628715543,
+        2663198892,
+        2930659616,
+        639604512,
         2208236541,
       ]
     `);

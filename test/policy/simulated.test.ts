@@ -59,10 +59,25 @@ describe('the simulated policy', () => {
   });
 
   it('has as many steps as the options allow, the answer included', async () => {
-    const rollouts = await sampleWith({ minSteps: 3, maxSteps: 5 }, { seeds: seeds(200) });
-    const lengths = new Set(rollouts.map((rollout) => rollout.steps.length));
-    // Each of 3, 4, 5 is missing from 200 fair draws with odds of (2/3)^200, about 1e-35.
+    const lengths = new Set<number>();
+    for (const problem of manyProblems(60)) {
+      const rollouts = await sampleWith({ minSteps: 3, maxSteps: 5 }, { problem, seeds: seeds(4) });
+      for (const { steps } of rollouts) lengths.add(steps.length);
+    }
+    // 240 draws from 3, 4, 5 that depend on seeds and names only: the same in every run.
     expect([...lengths].sort()).toEqual([3, 4, 5]);
+  });
+
+  it('solves one problem in about as many steps each time', async () => {
+    for (const stepSpread of [0, 1, 2]) {
+      const rollouts = await sampleWith(
+        { minSteps: 3, maxSteps: 20, stepSpread },
+        { seeds: seeds(300) },
+      );
+      const lengths = rollouts.map((rollout) => rollout.steps.length);
+      // Both ends are drawn with 1/5 or more each: missing one of them has odds under 1e-28.
+      expect(Math.max(...lengths) - Math.min(...lengths)).toBe(2 * stepSpread);
+    }
   });
 
   it('spreads its wrong answers over as many values as told', async () => {

@@ -87,6 +87,30 @@ it('names the first spent limit of its budget', async () => {
   expect(context.exhausted()).toBe('maxTotalRollouts');
 });
 
+it('counts calls and seconds against their limits, the seconds of an earlier session too', async () => {
+  const policy = fakePolicy(() => step('s'));
+  const calls = fakeContext(policy, { budget: { maxCalls: 2 } });
+  await calls.sample([], { n: 1 });
+  expect(calls.exhausted()).toBeNull();
+  await calls.sample([], { n: 1 });
+  expect(calls.exhausted()).toBe('maxCalls');
+
+  const store = memoryStore();
+  let clockMs = 0;
+  const now = () => clockMs;
+  const first = fakeContext(policy, { store, now, budget: { maxSeconds: 10 } });
+  clockMs = 9_000;
+  await first.sample([], { n: 1 });
+  expect(first.exhausted()).toBeNull();
+  // Another session, whose clock starts anywhere: 9 s are spent as soon as the reply is replayed.
+  clockMs = 500_000;
+  const resumed = fakeContext(policy, { store, now, budget: { maxSeconds: 10 } });
+  await resumed.sample([], { n: 1 });
+  expect(resumed.exhausted()).toBeNull();
+  clockMs += 1_500;
+  expect(resumed.exhausted()).toBe('maxSeconds');
+});
+
 it('refuses to judge without a judge', async () => {
   const context = fakeContext(fakePolicy(() => step('s')));
   await expect(context.critique(['a'])).rejects.toMatchObject({ code: 'OPTION_INVALID' });

@@ -59,6 +59,7 @@ export function fakeContext(
     store?: ReplyStore;
     budget?: Partial<Budget>;
     verifier?: Verifier;
+    now?: () => number;
   } = {},
 ): SearchContext {
   return new SearchContext({
@@ -76,6 +77,6 @@ export function fakeContext(
     verifier: options.verifier ?? lastStepVerifier,
     store: options.store ?? memoryStore(),
     budget: { ...NO_BUDGET, ...options.budget },
-    now: () => 0,
+    now: options.now ?? (() => 0),
   });
 }

@@ -79,6 +79,15 @@ describe('trainingPaths', () => {
     expect(of({ label: 'progress' }).map((path) => path.labels)).toEqual([[1, 0], [1, 1, 0], [1]]);
   });
 
+  it('asks progress labels for the ratio that progressThreshold says', () => {
+    // `c` comes from 0.5 to 1, a ratio of 2; the finished solution from 0.5 to 1 as well.
+    expect(of({ label: 'progress', progressThreshold: 2.1 }).map((path) => path.labels)).toEqual([
+      [0, 0],
+      [0, 0, 0],
+      [0],
+    ]);
+  });
+
   it('under the mm-prm rule drops short texts and puts negative paths first', () => {
     // `a\n\nb<prm>\n\n…` has no single space at all: one word by that rule.
     expect(of({ pathRule: 'mm-prm' })).toEqual([]);

@@ -29,9 +29,9 @@ function policy() {
 }
 
 function options(more: Record<string, unknown> = {}) {
-  const { numRollouts = 4, adaptive, intervalWidth, label, ...own } = more;
+  const { numRollouts = 4, adaptive, adaptiveStep, intervalWidth, label, ...own } = more;
   return {
-    ...estimateOptions.parse({ numRollouts, adaptive, intervalWidth, label }),
+    ...estimateOptions.parse({ numRollouts, adaptive, adaptiveStep, intervalWidth, label }),
     ...stepRolloutsOptions.parse({ numSolutions: 4, ...own }),
     ...consensusOptions.parse({}),
   };
@@ -102,6 +102,17 @@ describe('stepRollouts', () => {
     // 4 of 4 right gives [0.555, 1], too wide; 8 of 8 gives [0.738, 1], 0.262 wide.
     expect(paths[0]?.visits).toEqual([8, 8, 1]);
     expect(used.calls.filter((call) => call.prefix.length === 1)).toHaveLength(2);
+  });
+
+  it('draws as many rollouts a round of an adaptive state as adaptiveStep says', async () => {
+    const sure = fakePolicy((prefix) => (prefix.length === 0 ? RIGHT : ['Answer: 42']));
+    const { used } = await labelled(
+      { numRollouts: 64, adaptive: true, adaptiveStep: 3, intervalWidth: 0.35 },
+      sure,
+    );
+    // 3 of 3 right is 0.463 wide, 6 of 6 is 0.330.
+    const rounds = used.calls.filter((call) => call.prefix.length === 1).map((call) => call.n);
+    expect(rounds).toEqual([3, 3]);
   });
 
   it('stops an adaptive state whose hard label can not change any more', async () => {
