@@ -15,6 +15,19 @@ CALCULATION = re.compile(r"\d+[-+*]\d+=(\d+)")
 READ_VALUE = re.compile(r"[a-zA-Z]=(\d+)")
 
 
+# (pattern, group, loss weight): operands, names and groups, then results and values.
+WORTH = (
+    (re.compile(r"\d"), 0, 1.0),
+    (re.compile(r"[a-zA-Z]+=|(?:Row|Column) [A-Z]|(?:red|blue|green|orange|purple) "), 0, 1.0),
+    (CALCULATION, 1, 2.0),
+    (READ_VALUE, 1, 2.0),
+)
+
+
+# Bars, table, shapes, counts: the order in which the generator takes turns.
+FAMILY_WEIGHTS = (1, 2, 1, 1)
+
+
 class FigmathData:
     """One exported split. Pixels and labels stay memory-mapped; texts are parsed on use."""
 
@@ -32,8 +45,6 @@ class FigmathData:
         self.ends = ends
         rgb = torch.tensor(self.meta["palette"], dtype=torch.float32)
         self.palette = (rgb / 255 - 0.5) / 0.5  # as preprocessor_config.json says
-        # Classes per plane: owner names, sub-owner names, blank + ten digits twice.
-        self.classes = [len(self.meta["ownerNames"]), len(self.meta["subOwnerNames"]), 11, 11]
 
     def __len__(self):
         return len(self.starts)
@@ -65,7 +76,10 @@ class Batcher:
         self.recent = []  # calculation steps of recent solutions, for drills
 
     def indices(self, count):
-        return [self.random.randrange(len(self.data)) for _ in range(count)]
+        """Tables, whose look-ups need two names, come twice as often as each other family."""
+        quarter = len(self.data) // 4
+        families = self.random.choices((0, 1, 2, 3), FAMILY_WEIGHTS, k=count)
+        return [4 * self.random.randrange(quarter) + family for family in families]
 
     def texts(self, indices, questions):
         rows = []
@@ -89,24 +103,56 @@ class Batcher:
         self.recent = self.recent[-4000:]
         return rows
 
+    def items(self, index):
+        """Every (owner, sub-owner, value) that stands in a figure, from its patch labels."""
+        owner, sub, tens, ones = self.data.labels[index].astype(int)
+        there = (owner > 0) & (owner != 255)
+        names, subs = self.data.meta["ownerNames"], self.data.meta["subOwnerNames"]
+        found = {
+            (names[o], subs[s], 10 * (t - 1) + n - 1)
+            for o, s, t, n in zip(owner[there], sub[there], tens[there], ones[there])
+        }
+        return self.random.sample(sorted(found), len(found))
+
+    def reading_drill(self, index):
+        """All values of a figure, in solution style: three to four times the look-ups of a solution.
+        Only the values bear loss."""
+        items = self.items(index)
+        if items[0][1] in ("circle", "square", "triangle"):
+            lines = [", ".join(f"{owner} {sub}s={value}" for owner, sub, value in items)]
+        elif items[0][1]:
+            by_row = self.random.random() < 0.5
+            groups = {}
+            for owner, sub, value in items:
+                line, name = (owner, sub) if by_row else (sub, owner)
+                groups.setdefault(line, []).append(f"{name}={value}")
+            lines = [f"{'Row' if by_row else 'Column'} {line}: " + ", ".join(g) for line, g in groups.items()]
+        else:
+            lines = [", ".join(f"{owner}={value}" for owner, _, value in items)]
+        text = chat_segment("", "\n\n".join(f"{line}." for line in lines))
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, self.result_weights(text, encoding, READ_VALUE)
+
     @staticmethod
-    def result_weights(text, encoding):
+    def result_weights(text, encoding, pattern=CALCULATION):
         wanted = np.zeros(len(text) + 1, bool)
-        for match in CALCULATION.finditer(text):
+        for match in pattern.finditer(text):
             wanted[match.start(1) : match.end(1) + 1] = True
         return [1.0 if wanted[start] else 0.0 for start, _ in encoding.offsets]
 
     def weigh(self, text):
-        """Loss on the assistant's tokens; twice on digits that were read or computed."""
+        """Loss on the assistant's tokens: most on what is read or computed, least on free wording,
+        whose entropy would drown the rest in gradient noise."""
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        digits = np.zeros(len(text) + 1, bool)
-        for pattern in (CALCULATION, READ_VALUE):
+        worth = np.full(len(text) + 1, 0.3)
+        for pattern, group, weight in WORTH:
             for match in pattern.finditer(text):
-                digits[match.start(1) : match.end(1)] = True
+                worth[match.start(group) : match.end(group)] = weight
         begin = encoding.ids.index(self.assistant) + 3  # <|im_start|> assistant \n
+        # A token with a space before it is judged by its last character.
         weights = [
-            0.0 if i < begin else 2.0 if digits[start] else 1.0
-            for i, (start, _) in enumerate(encoding.offsets)
+            0.0 if i < begin else float(worth[max(start, end - 1)])
+            for i, (start, end) in enumerate(encoding.offsets)
         ]
         return encoding.ids, weights
 

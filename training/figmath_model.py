@@ -13,7 +13,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from figmath_tokenizer import CHAT_TEMPLATE, IMAGE_TOKENS, save_tokenizer
+from figmath_tokenizer import IMAGE_TOKENS, NAMES, name_forms, save_tokenizer
 
 WIDTH = 128
 HEADS = 4  # of 32, the smallest head that common GPU kernels take
@@ -68,54 +68,93 @@ def build_model(tokenizer):
 
 
 class Codebook(torch.nn.Module):
-    """Frozen orthonormal vectors, one per class of each label plane.
+    """Frozen orthonormal vectors: one per name, tens digit and ones digit.
 
-    The vision side learns to output at each patch the sum of its labels' vectors, while the
-    language side learns, at the same time on another core, to look up facts in such sums. Put
+    The vision side learns to output at each patch the sum of the vectors of what stands there, while
+    the language side learns, at the same time on another core, to look facts up in such sums. Put
     together they fit from the first step: no blind phase in which language learns not to look.
+    A name has one vector, whether it owns a row, a column or a bar, and its text tokens start as
+    that vector too (`start_matching`).
     """
 
-    def __init__(self, classes, width=WIDTH, seed=5):
+    def __init__(self, meta, width=WIDTH, seed=5):
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        basis, _ = torch.linalg.qr(torch.randn(width, width, generator=generator))
-        self.classes = list(classes)
-        if sum(self.classes) > width:
-            raise ValueError(f"{sum(self.classes)} classes do not fit in {width} dimensions")
-        self.register_buffer("vectors", basis[: sum(self.classes)].contiguous())
+        names = list(NAMES)
+        vectors = torch.linalg.qr(torch.randn(width, width, generator=torch.Generator().manual_seed(seed)))[0]
+        self.size = len(names) + 20
+        self.register_buffer("vectors", vectors[: self.size].contiguous())
+        self.names = names
+
+        def rows(plane_names):
+            # Class 0, "nothing", has no vector: it points past the last one.
+            return torch.tensor([self.size] + [names.index(name) for name in plane_names[1:]])
+
+        digits = torch.arange(10)
+        self.planes = [
+            rows(meta["ownerNames"]),
+            rows(meta["subOwnerNames"]),
+            torch.cat([torch.tensor([self.size]), len(names) + digits]),
+            torch.cat([torch.tensor([self.size]), len(names) + 10 + digits]),
+        ]
+
+    def vector_of_name(self, name):
+        return self.vectors[self.names.index(name)]
+
+    def vector_of_digit(self, digit):
+        return self.vectors[len(self.names) + 10 + digit]
+
+    def targets(self, labels):
+        """labels int64 [n, 4, patches], 255 = unknown -> float [n, patches, size] of 0 and 1"""
+        known = torch.where(labels == 255, 0, labels)
+        out = torch.zeros(len(labels), labels.shape[2], self.size + 1, device=labels.device)
+        for plane, rows in enumerate(self.planes):
+            out.scatter_(2, rows.to(labels.device)[known[:, plane]].unsqueeze(-1), 1.0)
+        return out[..., : self.size]
 
     def embed(self, labels):
-        """labels int64 [n, 4, patches] -> [n, patches, width]; 255 counts as nothing."""
-        offsets = torch.tensor([sum(self.classes[:i]) for i in range(4)], device=labels.device)
-        known = torch.where(labels == 255, 0, labels) + offsets[None, :, None]
-        return self.vectors[known].sum(1)
+        """[n, patches, width]; unknown counts as nothing."""
+        return self.targets(labels) @ self.vectors
 
     def loss(self, features, labels):
-        """Cross-entropy per plane at the patches where something stands, and a little elsewhere."""
-        logits = 10 * features @ self.vectors.T
-        total = features.new_zeros(())
-        start = 0
-        for plane, size in enumerate(self.classes):
-            part = logits[..., start : start + size].flatten(0, 1)
-            start += size
-            wanted = labels[:, plane].flatten()
-            weight = torch.where(wanted == 255, 0.0, torch.where(labels[:, 0].flatten() == 0, 0.1, 1.0))
-            each = F.cross_entropy(part, torch.where(wanted == 255, 0, wanted), reduction="none")
-            total = total + (each * weight).sum() / weight.sum()
-        keep = (labels[:, 0] != 255).unsqueeze(-1)
-        distance = ((features - self.embed(labels)) ** 2 * keep).sum(-1).mean()
-        return total + distance
+        """Which vectors are in each patch's sum (logistic), and the sum itself (squared distance);
+        patches where nothing stands weigh a tenth, unknown ones nothing."""
+        targets = self.targets(labels)
+        owner = labels[:, 0]
+        weight = torch.where(owner == 255, 0.0, torch.where(owner == 0, 0.1, 1.0))
+        logits = 10 * (features @ self.vectors.T - 0.5)
+        each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(-1)
+        distance = ((features - targets @ self.vectors) ** 2).sum(-1)
+        return ((each + distance) * weight).sum() / weight.sum()
 
     @torch.no_grad()
     def accuracy(self, features, labels):
-        """Share of item patches at which all four planes are right, per row [n]."""
-        logits = features @ self.vectors.T
-        right, start = True, 0
-        for plane, size in enumerate(self.classes):
-            right = right & (logits[..., start : start + size].argmax(-1) == labels[:, plane])
-            start += size
+        """Share of item patches whose vectors are all right, per figure [n]."""
+        right = ((features @ self.vectors.T > 0.5) == (self.targets(labels) > 0.5)).all(-1)
         item = (labels[:, 0] > 0) & (labels[:, 0] != 255)
         return (right & item).sum(1) / item.sum(1)
+
+
+@torch.no_grad()
+def start_matching(model, tokenizer, codebook):
+    """Starts the language model with attention that looks for what it already holds.
+
+    Name and digit tokens get the vectors that pictures use for the same thing, keys start equal to
+    queries and output projections as the transposes of value projections: equal contents attend to
+    each other and are copied, in every head, before anything is learned. From independent random
+    weights the look-ups stayed at chance for thousands of steps (LOG.md).
+    """
+    table = model.get_input_embeddings().weight
+    known = [(form, codebook.vector_of_name(name)) for name in NAMES for form in name_forms(name)]
+    known += [(str(digit), codebook.vector_of_digit(digit)) for digit in range(10)]
+    for text, vector in known:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        if len(ids) == 1:
+            table[ids[0]] = 0.5 * table[ids[0]] + 0.6 * vector
+    for layer in model.model.language_model.layers:
+        attention = layer.self_attn
+        torch.nn.init.normal_(attention.q_proj.weight, std=0.08)
+        attention.k_proj.weight.copy_(attention.q_proj.weight)
+        attention.o_proj.weight.copy_(attention.v_proj.weight.T)
 
 
 def image_features(model, pixel_values):

@@ -7,12 +7,14 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 IMAGE = "<image>"
 IMAGE_TOKENS = 64
-VOCABULARY = 512
+VOCABULARY = 640
 SPECIAL = ["<|pad|>", "<|im_start|>", "<|im_end|>", IMAGE, "<prm>"]
 
 # A blank line first, so that "\n\n" is one piece both at the end of a prefix and inside a text:
 # continuing after k steps then sees the very tokens of a whole solution.
-PIECES = r"\n\n|\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s"
+# A name keeps its equals sign ("B="), so that what has to be looked up stands in the very token
+# that asks for it.
+PIECES = r"\n\n|\p{N}| ?\p{L}+=?| ?[^\s\p{L}\p{N}]+|\s"
 
 CHAT_TEMPLATE = """{%- for message in messages -%}
 {{- '<|im_start|>' + message['role'] + '\\n' -}}
@@ -30,6 +32,20 @@ CHAT_TEMPLATE = """{%- for message in messages -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
 """
+
+
+# Everything that owns a value in a figure.
+NAMES = (*"ABCDEFGHPQRSTU", "width", "height", "base", "left", "right")
+NAMES += ("red", "blue", "green", "orange", "purple", "circle", "square", "triangle")
+
+
+def name_forms(name):
+    """The single tokens that mean this name."""
+    if name in ("circle", "square", "triangle"):
+        return [f"{space}{name}{end}" for space in ("", " ") for end in ("", "s", "s=")]
+    if name in ("red", "blue", "green", "orange", "purple"):
+        return [name, f" {name}"]
+    return [name, f" {name}", f"{name}=", f" {name}="]
 
 
 def chat_prefix():
@@ -63,7 +79,10 @@ def train_tokenizer(texts):
     )
     # The words that a reward model trained from this policy will answer with, and the chat roles,
     # are made frequent enough to be single tokens.
-    reserved = ["user\n", "assistant\n", "system\n", "\n\n", "Yes", "No", "Yes No Yes No"] * len(texts)
+    reserved = ["user\n", "assistant\n", "system\n", "\n\n", "Yes", "No", "Yes No Yes No"]
+    for name in NAMES:
+        reserved += name_forms(name)
+    reserved *= len(texts)
     tokenizer.train_from_iterator(texts + reserved, trainer)
     return tokenizer
 

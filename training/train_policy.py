@@ -43,6 +43,7 @@ def parse():
     parser.add_argument("--reading-gate", type=float, default=0.93, help="vision stops at this patch accuracy")
     parser.add_argument("--stop-greedy", type=float, default=0.64, help="joint stops at this held-out accuracy")
     parser.add_argument("--start", default=None, help="joint: continue from this checkpoint folder")
+    parser.add_argument("--drill-share", type=float, default=0.5, help="joint: share of its time with drills")
     parser.add_argument("--resume", action="store_true", help="vision, language: go on from their last state")
     parser.add_argument("--learning-rate", type=float, default=None)
     return parser.parse_args()
@@ -101,21 +102,23 @@ class Stage:
         self.held_out = FigmathData(self.out / "data/validation")
         self.batcher = Batcher(self.data, self.tokenizer, f"{args.seed}/{name}/{rank}")
         self.model = fm.build_model(self.tokenizer).to(self.device)
-        self.codebook = fm.Codebook(self.data.classes).to(self.device)
+        self.codebook = fm.Codebook(self.data.meta).to(self.device)
+        fm.start_matching(self.model, self.tokenizer, self.codebook)
         self.minutes, self.learning_rate = minutes, args.learning_rate or learning_rate
         self.began = time.time()
         if args.resume and (self.out / f"{name}.pt").exists():
             self.model.load_state_dict(torch.load(self.out / f"{name}.pt"), strict=False)
 
-    def optimise(self, parameters, warmup=100):
-        self.parameters = [p for p in parameters if p.requires_grad]
-        decay = [p for p in self.parameters if p.ndim > 1]
-        rest = [p for p in self.parameters if p.ndim <= 1]
-        self.warmup = warmup
-        self.optimiser = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}],
-            lr=self.learning_rate, betas=(0.9, 0.98), fused=True,
-        )
+    def optimise(self, parts, warmup=100):
+        """`parts`: (module, share of the learning rate) each."""
+        self.warmup, groups, seen = warmup, [], set()
+        for part, heat in parts:
+            fresh = [p for p in part.parameters() if p.requires_grad and id(p) not in seen]
+            seen |= {id(p) for p in fresh}
+            groups.append({"params": [p for p in fresh if p.ndim > 1], "heat": heat, "weight_decay": 0.02})
+            groups.append({"params": [p for p in fresh if p.ndim <= 1], "heat": heat, "weight_decay": 0.0})
+        self.parameters = [p for group in groups for p in group["params"]]
+        self.optimiser = torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.98), fused=True)
 
     def share(self):
         """Of the stage's time that is spent, 0 to 1."""
@@ -127,7 +130,7 @@ class Stage:
         share = self.all_reduce() if dist.is_initialized() else self.share()
         heat = floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share))
         for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate * heat * min(1, (step + 1) / self.warmup)
+            group["lr"] = self.learning_rate * group["heat"] * heat * min(1, (step + 1) / self.warmup)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
 
@@ -166,8 +169,7 @@ LANGUAGE = ("model.language_model", "lm_head")
 
 def train_vision(args):
     stage = Stage(args, "vision", 1.5e-3, args.first_minutes)
-    parts = [stage.model.model.vision_tower, stage.model.model.multi_modal_projector]
-    stage.optimise([p for part in parts for p in part.parameters()])
+    stage.optimise([(stage.model.model.vision_tower, 1), (stage.model.model.multi_modal_projector, 1)])
     recent, step = 0.0, 0
     while True:
         chosen = stage.batcher.indices(32)
@@ -188,12 +190,12 @@ def train_vision(args):
 
 def train_language(args):
     stage = Stage(args, "language", 2e-3, args.first_minutes)
-    stage.optimise(stage.model.model.language_model.parameters())
+    stage.optimise([(stage.model.model.language_model, 1)])
     recent, step = 0.0, 0
     while stage.share() < 1:
         chosen = stage.batcher.indices(8)
         features = stage.codebook.embed(stage.data.patch_labels(chosen).to(stage.device))
-        rows, pictures = texts_and_drills(stage, chosen, 2, 8 if stage.share() < 0.67 else 0)
+        rows, pictures = texts_and_drills(stage, chosen, 2, *((4, 8) if stage.share() < 0.67 else (0, 0)))
         loss = text_loss(stage, features, rows, pictures)
         stage.step(step, loss)
         recent += loss.item() / 100
@@ -216,14 +218,18 @@ def train_joint(args):
             state = torch.load(stage.out / f"{part}.pt", map_location=stage.device)
             stage.model.load_state_dict(state, strict=False)
     stage.model.train()
-    stage.optimise(stage.model.parameters())
+    # The tower reads already; at the full rate it forgets faster than the auxiliary loss repairs.
+    inner = stage.model.model
+    stage.optimise([(inner.language_model, 1), (inner.vision_tower, 0.25), (inner.multi_modal_projector, 0.25)])
     images, questions = 10, 2
     recent, aux_recent, step = 0.0, 0.0, 0
     while True:
         chosen = stage.batcher.indices(images)
         features = fm.image_features(stage.model, stage.data.pixel_values(chosen).to(stage.device))
         auxiliary = stage.codebook.loss(features, stage.data.patch_labels(chosen).to(stage.device))
-        rows, pictures = texts_and_drills(stage, chosen, questions, 6 if stage.share() < 0.5 else 0)
+        rows, pictures = texts_and_drills(
+            stage, chosen, questions, *((4, 10) if stage.share() < args.drill_share else (0, 0))
+        )
         loss = text_loss(stage, features, rows, pictures)
         stage.step(step, loss + 0.3 * auxiliary)
         recent += loss.item() / 50
@@ -236,12 +242,17 @@ def train_joint(args):
             break
 
 
-def texts_and_drills(stage, chosen, questions, drills):
-    """Texts about each chosen picture, then drills, which may stand behind any picture."""
+def texts_and_drills(stage, chosen, questions, sums, readings):
+    """Texts about each chosen picture; then drills of sums, which may stand behind any picture, and
+    of readings, each behind its own."""
     rows = stage.batcher.texts(chosen, questions)
     pictures = [row // questions for row in range(len(rows))]
-    extra = stage.batcher.drills(drills) if drills else []
-    return rows + extra, pictures + [row % len(chosen) for row in range(len(extra))]
+    extra = stage.batcher.drills(sums) if sums else []
+    pictures += [row % len(chosen) for row in range(len(extra))]
+    for row in range(min(readings, len(chosen))):
+        extra.append(stage.batcher.reading_drill(chosen[row]))
+        pictures.append(row)
+    return rows + extra, pictures
 
 
 def text_loss(stage, features, rows, pictures):

@@ -9,7 +9,8 @@ interface Bar {
   value: number;
 }
 
-const tallestBar = 58; // pixels, at value 99
+const largestValue = 50;
+const tallestBar = 58; // pixels, at the largest value
 const slotPatches = 2;
 const baseline = 70;
 
@@ -21,7 +22,7 @@ function drawBars(bars: readonly Bar[], rng: Rng): { raster: Raster; items: Figu
   raster.fill({ x: 1, y: baseline, width: 78, height: 1 }, greyLine);
   const items = bars.map((bar, i): FigureItem => {
     const center = i * slotPatches * patchSide + 10 + jitter.x;
-    const height = Math.round((bar.value * tallestBar) / 99);
+    const height = Math.round((bar.value * tallestBar) / largestValue);
     const top = baseline - height;
     const box = { x: center - Math.floor(barWidth / 2), y: top, width: barWidth, height };
     raster.fill(box, colours[i] as number);
@@ -68,7 +69,7 @@ function pairAgainstOne(bars: readonly Bar[], rng: Rng): Asked {
 
 function priceOfPair(bars: readonly Bar[], rng: Rng): Asked {
   const [x, y] = rng.shuffle(bars) as [Bar, Bar];
-  const price = rng.int(3, 9);
+  const price = rng.int(2, 5);
   const sum = x.value + y.value;
   return {
     kind: 'price',
@@ -94,7 +95,7 @@ function rangeTimes(bars: readonly Bar[], rng: Rng): Asked {
   const sorted = [...bars].sort((a, b) => a.value - b.value);
   const low = sorted[0] as Bar;
   const high = sorted[sorted.length - 1] as Bar;
-  const factor = rng.int(2, 6);
+  const factor = rng.int(2, 5);
   const range = high.value - low.value;
   return {
     kind: 'range',
@@ -148,7 +149,7 @@ function total(bars: readonly Bar[], rng: Rng): Asked {
 export function draftBars(figureRng: Rng, questionRng: Rng): ProblemDraft {
   const names = figureRng.shuffle(barLetters).slice(0, 4).sort();
   const values = new Set<number>();
-  while (values.size < names.length) values.add(figureRng.int(10, 99));
+  while (values.size < names.length) values.add(figureRng.int(10, largestValue));
   const drawn = [...values];
   const bars = names.map((name, i): Bar => ({ name, value: drawn[i] as number }));
   const picture = drawBars(bars, figureRng);

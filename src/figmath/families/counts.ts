@@ -56,7 +56,7 @@ const read = (kind: Kind): Reading => ({ name: `${nameOf(kind)}s`, value: kind.c
 
 function points(kinds: readonly Kind[], rng: Rng): Asked {
   const [x, y] = rng.shuffle(kinds) as [Kind, Kind];
-  const [pointsX, pointsY] = rng.shuffle([2, 3, 4, 5, 6, 7, 8, 9]) as [number, number];
+  const [pointsX, pointsY] = rng.shuffle([2, 3, 4, 5, 6]) as [number, number];
   const [totalX, totalY] = [x.count * pointsX, y.count * pointsY];
   return {
     kind: 'points',
@@ -76,7 +76,7 @@ function points(kinds: readonly Kind[], rng: Rng): Asked {
 
 function boxesOf(kinds: readonly Kind[], rng: Rng): Asked {
   const [x, y] = rng.shuffle(kinds) as [Kind, Kind];
-  const boxes = rng.int(6, 29);
+  const boxes = rng.int(3, 12);
   const sum = x.count + y.count;
   return {
     kind: 'boxes',
@@ -99,7 +99,7 @@ function boxesOf(kinds: readonly Kind[], rng: Rng): Asked {
 
 function tripleMinus(kinds: readonly Kind[], rng: Rng): Asked {
   const [x, y, z] = rng.shuffle(kinds) as [Kind, Kind, Kind];
-  const factor = rng.int(4, 19);
+  const factor = rng.int(3, 9);
   const product = x.count * factor;
   const sum = y.count + z.count;
   const difference = product - sum;

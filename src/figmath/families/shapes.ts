@@ -142,7 +142,7 @@ function aroundTriangle(triangle: Triangle, rng: Rng): CalculationPart[] {
 }
 
 function fence(rectangle: Rectangle, rng: Rng): Asked {
-  const price = rng.int(2, 9);
+  const price = rng.int(2, 4);
   const perimeter = 2 * (rectangle.width + rectangle.height);
   const [sum, doubled] = aroundRectangle(rectangle) as [CalculationPart, CalculationPart];
   return {
@@ -164,7 +164,7 @@ function fence(rectangle: Rectangle, rng: Rng): Asked {
 
 function areaChanged(rectangle: Rectangle, rng: Rng): Asked {
   const area = rectangle.width * rectangle.height;
-  const used = rng.int(11, Math.min(99, area - 1));
+  const used = rng.int(11, Math.min(60, area - 1));
   const grows = rng.int(0, 1) === 1;
   return {
     kind: 'area',
@@ -191,7 +191,7 @@ function areaChanged(rectangle: Rectangle, rng: Rng): Asked {
 }
 
 function triangleTimes(triangle: Triangle, rng: Rng): Asked {
-  const times = rng.int(2, 6);
+  const times = rng.int(2, 4);
   const perimeter = triangle.base + triangle.left + triangle.right;
   const [first, second] = aroundTriangle(triangle, rng) as [CalculationPart, CalculationPart];
   return {
@@ -271,15 +271,15 @@ function drawShapes(shapes: Shapes, rng: Rng): { raster: Raster; items: FigureIt
 function randomShapes(rng: Rng): Shapes {
   switch (rng.int(0, 3)) {
     case 0:
-      return { rectangle: { width: rng.int(4, 60), height: rng.int(4, 60) } };
+      return { rectangle: { width: rng.int(3, 35), height: rng.int(3, 35) } };
     case 1:
-      return { rectangle: { width: rng.int(11, 60), height: rng.int(3, 9) } };
+      return { rectangle: { width: rng.int(11, 40), height: rng.int(2, 9) } };
     case 2:
-      return { triangle: randomTriangle(rng, 5, 60) };
+      return { triangle: randomTriangle(rng, 5, 35) };
     default:
       return {
-        rectangle: { width: rng.int(4, 40), height: rng.int(4, 40) },
-        triangle: randomTriangle(rng, 5, 40),
+        rectangle: { width: rng.int(3, 30), height: rng.int(3, 30) },
+        triangle: randomTriangle(rng, 5, 30),
       };
   }
 }

@@ -105,7 +105,7 @@ function lineAgainstLine(table: Table, rng: Rng): Asked {
 function lineTimes(table: Table, rng: Rng): Asked {
   const kind = rng.pick(['row', 'column'] as const);
   const line = lineOf(table, kind, rng.int(0, 2), rng);
-  const price = rng.int(2, 9);
+  const price = rng.int(2, 5);
   return {
     kind: 'price',
     question: rng.pick([
@@ -131,7 +131,7 @@ function cellsTimes(table: Table, rng: Rng): Asked {
   const [row, otherRow] = rng.shuffle([0, 1, 2]) as [number, number];
   let [x, y] = [cell(row, rng.int(0, 2)), cell(otherRow, rng.int(0, 2))];
   if (x.value < y.value) [x, y] = [y, x];
-  const factor = rng.int(2, 9);
+  const factor = rng.int(2, 6);
   const difference = x.value - y.value;
   return {
     kind: 'cells',
@@ -156,7 +156,7 @@ export function draftTable(figureRng: Rng, questionRng: Rng): ProblemDraft {
   const table: Table = {
     rows: figureRng.shuffle(rowLetters).slice(0, 3).sort(),
     columns: figureRng.shuffle(barLetters).slice(0, 3).sort(),
-    values: [0, 1, 2].map(() => [0, 1, 2].map(() => figureRng.int(2, 60))),
+    values: [0, 1, 2].map(() => [0, 1, 2].map(() => figureRng.int(2, 30))),
   };
   const picture = drawTable(table, figureRng);
   const ask = questionRng.pick([lineAgainstLine, lineTimes, cellsTimes]);
