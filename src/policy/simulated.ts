@@ -19,6 +19,11 @@ export const simulatedOptions = z
   .strictObject({
     minSteps: z.int().min(1).default(3).describe('least steps of a solution, its answer included'),
     maxSteps: z.int().min(1).default(7).describe('most steps of a solution, its answer included'),
+    stepSpread: z
+      .int()
+      .min(0)
+      .default(1)
+      .describe("how many steps a solution may be longer or shorter than its problem's own length"),
     minStepTokens: z.int().min(4).default(12).describe('least tokens (words) of a step'),
     maxStepTokens: z.int().min(4).default(40).describe('most tokens (words) of a step'),
     errorRate: rate().default(0.2).describe('chance that a step after right steps is wrong'),
@@ -104,7 +109,7 @@ function simulateRollout(simulation: Simulation): Rollout {
   const { request, options, draw } = simulation;
   const { problem, prefix, until, sampling } = request;
   if (isAnswer(prefix.at(-1))) return { steps: [], finish: 'end', policyTokens: 1 };
-  const length = drawBetween(options.minSteps, options.maxSteps, draw);
+  const length = drawLength(problem.id, options, draw);
   let right = isRight(problem.id, prefix);
   const steps: Step[] = [];
   let tokens = 0;
@@ -186,6 +191,16 @@ function wrongAnswer(
   const value = Number(gold);
   if (gold.trim() === '' || !Number.isFinite(value)) return `not ${gold}, case ${which + 1}`;
   return String(Number((value + which + 1).toPrecision(12)));
+}
+
+/** Steps of one solution. Solutions of one problem are of like length, as a model's are, so the
+ *  rollouts of one call end at about the same time. */
+function drawLength(problemId: string, options: SimulatedOptions, draw: () => number): number {
+  const { minSteps, maxSteps, stepSpread } = options;
+  const hash = Number.parseInt(contentHash([problemId, 'length']).slice(0, 8), 16);
+  const usual = minSteps + (hash % (maxSteps - minSteps + 1));
+  const length = usual + drawBetween(-stepSpread, stepSpread, draw);
+  return Math.min(maxSteps, Math.max(minSteps, length));
 }
 
 /** Whether no error is in force after the prefix: its last step shows the right value. */

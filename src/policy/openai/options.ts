@@ -37,11 +37,13 @@ export const openaiOptions = z.strictObject({
     .default(0)
     .describe('rollouts asked for in one HTTP request; 0 asks for all of a call at once'),
   logprobs: z.boolean().default(false).describe('ask for log-probabilities of the tokens'),
+  // A call's rollouts count until its last one has ended, and most have by then. With 64 trees
+  // 320 in flight keep 256 slots 68 % busy, 512 92 % and 768 95 % (bench/speed/virtual-occupancy).
   maxInFlight: z
     .int()
     .min(1)
-    .default(512)
-    .describe('rollouts in flight on one replica; a little more than its batch slots'),
+    .default(768)
+    .describe('rollouts in flight on one replica; about three times its batch slots'),
   requestTimeoutMs: z
     .int()
     .min(1)

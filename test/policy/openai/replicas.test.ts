@@ -37,7 +37,7 @@ describe('several replicas', () => {
     // ports differ from run to run; one replica stays idle with odds of 3·(2/3)^30, 2e-5.
     expect(seen.reduce((sum, questions) => sum + questions.size, 0)).toBe(30);
     for (const questions of seen) expect(questions.size).toBeGreaterThan(0);
-    expect(policy.maxInFlight).toBe(3 * 1024);
+    expect(policy.maxInFlight).toBe(3 * 768);
   });
 
   it('move only the problems of a replica that is lost', async () => {
