@@ -13,6 +13,7 @@ from figmath_tokenizer import chat_segment
 
 CALCULATION = re.compile(r"\d+[-+*]\d+=(\d+)")
 READ_VALUE = re.compile(r"[a-zA-Z]=(\d+)")
+NAMED_VALUE = re.compile(r"((?:[a-z]+ )?[a-zA-Z]+=\d+)")
 
 
 # (pattern, group, loss weight): operands, names and groups, then results and values.
@@ -112,11 +113,15 @@ class Batcher:
             (names[o], subs[s], 10 * (t - 1) + n - 1)
             for o, s, t, n in zip(owner[there], sub[there], tens[there], ones[there])
         }
-        return self.random.sample(sorted(found), len(found))
+        ordered = sorted(found, key=lambda item: (names.index(item[0]), subs.index(item[1])))
+        # As solutions do: half in the figure's order, else backwards or in any order.
+        if self.random.random() < 0.5:
+            return ordered
+        return ordered[::-1] if self.random.random() < 0.5 else self.random.sample(ordered, len(ordered))
 
     def reading_drill(self, index):
-        """All values of a figure, in solution style: three to four times the look-ups of a solution.
-        Only the values bear loss."""
+        """All values of a figure, each once, in solution style: three to four times the look-ups of a
+        solution. Names and values bear loss."""
         items = self.items(index)
         if items[0][1] in ("circle", "square", "triangle"):
             lines = [", ".join(f"{owner} {sub}s={value}" for owner, sub, value in items)]
@@ -131,7 +136,7 @@ class Batcher:
             lines = [", ".join(f"{owner}={value}" for owner, _, value in items)]
         text = chat_segment("", "\n\n".join(f"{line}." for line in lines))
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        return encoding.ids, self.result_weights(text, encoding, READ_VALUE)
+        return encoding.ids, self.result_weights(text, encoding, NAMED_VALUE)
 
     @staticmethod
     def result_weights(text, encoding, pattern=CALCULATION):

@@ -32,14 +32,22 @@ function orderCalculations(calculations: readonly Calculation[], rng: Rng): Calc
   return stages.flatMap((stage) => rng.shuffle(calculations.filter((c) => c.stage === stage)));
 }
 
-/** Readings of one group, in any order, groups in any order. */
+/** Half the time in the order of the question or figure, else backwards or in any order. A clear
+ *  favourite teaches a small model sooner which values are still to be read. */
+function reorder<T>(values: readonly T[], order: number, rng: Rng): T[] {
+  if (order < 2) return [...values];
+  return order === 2 ? [...values].reverse() : rng.shuffle(values);
+}
+
+/** Readings of each group, groups and values in one of the orders. */
 function groupReadings(readings: readonly Reading[], rng: Rng): Reading[][] {
   const groups = new Map<string, Reading[]>();
   for (const reading of readings) {
     const key = reading.group ?? '';
     groups.set(key, [...(groups.get(key) ?? []), reading]);
   }
-  return rng.shuffle([...groups.values()]).map((group) => rng.shuffle(group));
+  const order = rng.int(0, 3);
+  return reorder([...groups.values()], order, rng).map((group) => reorder(group, order, rng));
 }
 
 /** Groups one per step where there is room, or split once more, or all in one step. */

@@ -126,10 +126,9 @@ function rangeTimes(bars: readonly Bar[], rng: Rng): Asked {
 }
 
 function total(bars: readonly Bar[], rng: Rng): Asked {
-  const ordered = rng.shuffle(bars);
   const calculations: Calculation[] = [];
-  let sum = (ordered[0] as Bar).value;
-  ordered.slice(1).forEach((bar, i) => {
+  let sum = (bars[0] as Bar).value;
+  bars.slice(1).forEach((bar, i) => {
     calculations.push({ stage: i, parts: [{ operator: '+', left: sum, right: bar.value }] });
     sum += bar.value;
   });
@@ -140,7 +139,7 @@ function total(bars: readonly Bar[], rng: Rng): Asked {
       'How many items are there in all bars together?',
       'Add up all the bars. What is the total?',
     ]),
-    readings: ordered.map(read),
+    readings: bars.map(read),
     calculations,
     answer: sum,
   };

@@ -52,19 +52,17 @@ interface Line {
   sum: number;
 }
 
-function lineOf(table: Table, kind: 'row' | 'column', index: number, rng: Rng): Line {
+function lineOf(table: Table, kind: 'row' | 'column', index: number): Line {
   const name = (kind === 'row' ? table.rows : table.columns)[index] as string;
   const others = kind === 'row' ? table.columns : table.rows;
-  const readings = rng.shuffle(
-    others.map((other, i): Reading => {
-      const [row, column] = kind === 'row' ? [index, i] : [i, index];
-      return {
-        group: `${kind === 'row' ? 'Row' : 'Column'} ${name}`,
-        name: other,
-        value: (table.values[row] as number[])[column] as number,
-      };
-    }),
-  );
+  const readings = others.map((other, i): Reading => {
+    const [row, column] = kind === 'row' ? [index, i] : [i, index];
+    return {
+      group: `${kind === 'row' ? 'Row' : 'Column'} ${name}`,
+      name: other,
+      value: (table.values[row] as number[])[column] as number,
+    };
+  });
   return { kind, name, readings, sum: readings.reduce((sum, r) => sum + r.value, 0) };
 }
 
@@ -84,7 +82,7 @@ function sumOf(line: Line, stage: number): Calculation {
 function lineAgainstLine(table: Table, rng: Rng): Asked {
   const kind = rng.pick(['row', 'column'] as const);
   const [i, j] = rng.shuffle([0, 1, 2]) as [number, number];
-  let [x, y] = [lineOf(table, kind, i, rng), lineOf(table, kind, j, rng)];
+  let [x, y] = [lineOf(table, kind, i), lineOf(table, kind, j)];
   if (x.sum < y.sum) [x, y] = [y, x];
   return {
     kind: 'lines',
@@ -104,7 +102,7 @@ function lineAgainstLine(table: Table, rng: Rng): Asked {
 
 function lineTimes(table: Table, rng: Rng): Asked {
   const kind = rng.pick(['row', 'column'] as const);
-  const line = lineOf(table, kind, rng.int(0, 2), rng);
+  const line = lineOf(table, kind, rng.int(0, 2));
   const price = rng.int(2, 5);
   return {
     kind: 'price',
