@@ -43,6 +43,8 @@ export interface SimulatedServerOptions {
   readonly continuation?: ServerContinuation;
   readonly faults?: Faults;
   readonly faultSeed?: number;
+  /** Told of every request that is left hanging. */
+  readonly onHang?: () => void;
   /** Seconds that a 429 asks to wait. */
   readonly retryAfterSeconds?: number;
   readonly model?: string;
@@ -225,6 +227,7 @@ class ServerSimulation {
       sendJson(response, 429, errorBody('the simulated server is busy'));
     }
     // A hanging request just stays open.
+    if (kind === 'hang') this.options.onHang?.();
   }
 
   /** Resolves when every choice has been decoded, or the client has gone. */

@@ -79,16 +79,17 @@ describe('the simulated server', () => {
 
   it('frees the slots of a client that has gone', async () => {
     const server = await start({ slots: 4, stepBaseMs: 1000, speedup: 1 });
+    const occupied = () => server.stats().waiting + server.stats().running;
     const abort = new AbortController();
     const call = fetch(`${server.url}/chat/completions`, {
       method: 'POST',
       body: JSON.stringify({ messages: [{ role: 'user', content: cats.question }], n: 4 }),
       signal: abort.signal,
     });
-    await expect.poll(() => server.stats().waiting + server.stats().running).toBe(4);
+    await expect.poll(occupied, { timeout: 20_000 }).toBe(4);
     abort.abort();
     await expect(call).rejects.toThrow();
-    await expect.poll(() => server.stats().waiting + server.stats().running).toBe(0);
+    await expect.poll(occupied, { timeout: 20_000 }).toBe(0);
   });
 
   it('fails the told share of the requests, the same ones for the same seed', async () => {

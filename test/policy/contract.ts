@@ -124,7 +124,7 @@ export function policyContract(name: string, subject: ContractSubject): void {
       const startMs = performance.now();
       abort.abort(reason);
       await expect(call).rejects.toBe(reason);
-      expect(performance.now() - startMs).toBeLessThan(1000);
+      expect(performance.now() - startMs).toBeLessThan(10_000);
     });
 
     it('can be closed twice, and then refuses calls', async () => {

@@ -19,7 +19,7 @@ export function createJsonClient(
   options: JsonEndpointOptions & RetryOptions,
   timing: Timing = systemTiming,
 ): JsonClient {
-  const endpoint = createJsonEndpoint(url, { ...options, now: timing.now });
+  const endpoint = createJsonEndpoint(url, { ...options, now: timing.now, after: timing.after });
   const retried = <T>(attempt: () => Promise<T>, signal?: AbortSignal) =>
     withRetries(attempt, endpoint.url, options, timing, { signal });
   return {

@@ -1,5 +1,6 @@
 import { type Dispatcher, Pool } from 'undici';
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
+import { after } from '../sleep.js';
 
 /** Why one attempt of a call failed.
  *  - `status`: the server answered with an error status.
@@ -33,6 +34,8 @@ export interface JsonEndpointOptions {
   readonly connectTimeoutMs: number;
   /** Milliseconds since 1970, to read a `Retry-After` date. */
   readonly now?: () => number;
+  /** Calls `fire` after `ms` unless the returned function is called before. */
+  readonly after?: (ms: number, fire: () => void) => () => void;
 }
 
 /** One server's base URL with its keep-alive connections. Every call is a single attempt. */
@@ -148,10 +151,10 @@ async function exchange(state: EndpointState, call: Exchange): Promise<unknown> 
   const abort = new AbortController();
   const { requestTimeoutMs } = state.options;
   let timedOut = false;
-  const timer = setTimeout(() => {
+  const stopTimer = (state.options.after ?? after)(requestTimeoutMs, () => {
     timedOut = true;
     abort.abort();
-  }, requestTimeoutMs);
+  });
   const onAbort = () => abort.abort();
   call.signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -167,7 +170,7 @@ async function exchange(state: EndpointState, call: Exchange): Promise<unknown> 
     }
     throw error instanceof HttpFailure ? error : connectionFailure(error, state.secrets);
   } finally {
-    clearTimeout(timer);
+    stopTimer();
     call.signal?.removeEventListener('abort', onAbort);
   }
 }

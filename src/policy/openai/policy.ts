@@ -86,7 +86,12 @@ export async function createOpenAiPolicy(
     throw new SteptreeError('POLICY_URL_INVALID', 'the openai host needs the URL of a server');
   }
   const endpoints = [...new Set(urls)].map((url) =>
-    createJsonEndpoint(url, { ...options, ...(apiKey ? { apiKey } : {}), now: timing.now }),
+    createJsonEndpoint(url, {
+      ...options,
+      ...(apiKey ? { apiKey } : {}),
+      now: timing.now,
+      after: timing.after,
+    }),
   );
   const replicas = createReplicaSet(endpoints.map(createReplica), timing.now);
   const closeAll = () => Promise.all(endpoints.map((endpoint) => endpoint.close()));

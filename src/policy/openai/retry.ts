@@ -1,5 +1,5 @@
 import { SteptreeError } from '../../../search/errors.js';
-import { sleep } from '../sleep.js';
+import { after, sleep } from '../sleep.js';
 import { HttpFailure } from './http.js';
 
 export interface RetryOptions {
@@ -19,9 +19,11 @@ export interface Timing {
   random(): number;
   /** Resolves after `ms`; rejects with the signal's reason once it aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `fire` after `ms` unless the returned function is called before. */
+  after(ms: number, fire: () => void): () => void;
 }
 
-export const systemTiming: Timing = { now: Date.now, random: Math.random, sleep };
+export const systemTiming: Timing = { now: Date.now, random: Math.random, sleep, after };
 
 // A server that asks for more than this is better treated as failed.
 const MAX_RETRY_AFTER_MS = 120_000;

@@ -11,16 +11,26 @@ import { createSplitter } from '../../../src/policy/splitter.js';
 export interface FakeTiming extends Timing {
   readonly sleptMs: number[];
   pass(ms: number): void;
+  /** Lets every deadline that is now running pass. */
+  passDeadlines(): void;
 }
 
 export function fakeTiming(random = 0.5): FakeTiming {
   let now = Date.UTC(2026, 0, 1);
   const sleptMs: number[] = [];
+  const deadlines = new Set<() => void>();
   return {
     sleptMs,
     now: () => now,
     pass: (ms) => {
       now += ms;
+    },
+    passDeadlines: () => {
+      for (const fire of [...deadlines]) fire();
+    },
+    after: (_ms, fire) => {
+      deadlines.add(fire);
+      return () => deadlines.delete(fire);
     },
     random: () => random,
     async sleep(ms, signal) {
