@@ -50,6 +50,11 @@ export class VisionEncoder {
     return encoded;
   }
 
+  /** Resolves when no picture is on its way through the session. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.kept.values());
+  }
+
   private async compute(image: ImageRef): Promise<ImageFeatures> {
     const bytes = await readImage(image);
     const { pixels, height, width } = await pixelValues(bytes, this.settings).catch((error) => {

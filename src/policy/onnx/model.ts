@@ -89,6 +89,7 @@ export class OnnxModel {
 
   /** Waits for the last pass and frees the sessions. Abort what is still running before. */
   async release(): Promise<void> {
+    await this.vision.idle();
     await this.batcher.drain();
     for (const session of this.sessions) await session.release();
   }
