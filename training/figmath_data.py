@@ -13,13 +13,13 @@ from figmath_tokenizer import chat_segment
 
 CALCULATION = re.compile(r"\d+[-+*]\d+=(\d+)")
 READ_VALUE = re.compile(r"[a-zA-Z]=(\d+)")
-NAMED_VALUE = re.compile(r"((?:[a-z]+ )?[a-zA-Z]+=\d+)")
+NAMED_VALUE = re.compile(r"((?:[a-zA-Z]+ )?[a-zA-Z]+=\d+)")
 
 
 # (pattern, group, loss weight): operands, names and groups, then results and values.
 WORTH = (
     (re.compile(r"\d"), 0, 1.0),
-    (re.compile(r"[a-zA-Z]+=|(?:Row|Column) [A-Z]|(?:red|blue|green|orange|purple) "), 0, 1.0),
+    (re.compile(r"[a-zA-Z]+=|[A-Z] (?=[A-Z]=)|(?:red|blue|green|orange|purple) "), 0, 1.0),
     (CALCULATION, 1, 2.0),
     (READ_VALUE, 1, 2.0),
 )
@@ -124,17 +124,12 @@ class Batcher:
         solution. Names and values bear loss."""
         items = self.items(index)
         if items[0][1] in ("circle", "square", "triangle"):
-            lines = [", ".join(f"{owner} {sub}s={value}" for owner, sub, value in items)]
+            line = ", ".join(f"{owner} {sub}s={value}" for owner, sub, value in items)
         elif items[0][1]:
-            by_row = self.random.random() < 0.5
-            groups = {}
-            for owner, sub, value in items:
-                line, name = (owner, sub) if by_row else (sub, owner)
-                groups.setdefault(line, []).append(f"{name}={value}")
-            lines = [f"{'Row' if by_row else 'Column'} {line}: " + ", ".join(g) for line, g in groups.items()]
+            line = ", ".join(f"{owner} {sub}={value}" for owner, sub, value in items)
         else:
-            lines = [", ".join(f"{owner}={value}" for owner, _, value in items)]
-        text = chat_segment("", "\n\n".join(f"{line}." for line in lines))
+            line = ", ".join(f"{owner}={value}" for owner, _, value in items)
+        text = chat_segment("", f"{line}.")
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         return encoding.ids, self.result_weights(text, encoding, NAMED_VALUE)
 

@@ -9,8 +9,8 @@ from figmath_model import image_features, prefix_cache, segment_logits
 from figmath_tokenizer import chat_prompt_tail
 
 ANSWER = re.compile(r"Answer: (-?\d+)")
-GROUP_OR_VALUE = re.compile(
-    r"((?:Row|Column) [A-Z])|\b([A-Z]|width|height|base|left|right|[a-z]+ (?:circles|squares|triangles))=(\d+)"
+NAMED_VALUE = re.compile(
+    r"\b([A-Z](?: [A-Z])?|width|height|base|left|right|[a-z]+ (?:circles|squares|triangles))=(\d+)"
 )
 CALCULATION = re.compile(r"(\d+)([-+*])(\d+)=(\d+)")
 
@@ -57,18 +57,9 @@ def generate(model, tokenizer, pixel_values, questions, temperature, generator, 
 
 def readings_right(text, readings):
     """(right, said): values that the text reads from the figure, against the truth."""
-    truth = {(r.get("group"), r["name"]): r["value"] for r in readings}
-    plain = {name: value for (_, name), value in truth.items()}
-    group, right, said = None, 0, 0
-    for match in GROUP_OR_VALUE.finditer(text):
-        if match[1]:
-            group = match[1]
-            continue
-        key = (group, match[2])
-        value = truth[key] if key in truth else plain.get(match[2])
-        said += 1
-        right += value == int(match[3])
-    return right, said
+    truth = {r["name"]: r["value"] for r in readings}
+    said = [(name, int(value)) for name, value in NAMED_VALUE.findall(text)]
+    return sum(truth.get(name) == value for name, value in said), len(said)
 
 
 def calculations_right(text):

@@ -73,8 +73,8 @@ function sayReadings(
   const body = groups
     .map((group) => {
       const values = group.map((reading) => `${reading.name}=${reading.value}`).join(', ');
-      const name = group[0]?.group;
-      return name === undefined ? values : `${name}: ${values}`;
+      const title = group[0]?.title;
+      return title === undefined ? values : `${title}: ${values}`;
     })
     .join('; ');
   const intro = first

@@ -19,9 +19,11 @@ export interface FigureItem {
   boxes: Box[];
 }
 
-/** One value that the solution has to read. `group` is said once before its values ("Row P"). */
+/** One value that the solution has to read. Values of one group are read together; a group may
+ *  have a title that is said once before them ("Rectangle"). */
 export interface Reading {
   group?: string;
+  title?: string;
   name: string;
   value: number;
 }

@@ -229,8 +229,8 @@ function bothPerimeters(rectangle: Rectangle, triangle: Triangle, rng: Rng): Ask
           `What is the perimeter of the ${more} minus that of the ${less}?`,
         ]),
     readings: [
-      ...sideReadings(rectangle).map((r) => ({ ...r, group: 'Rectangle' })),
-      ...sideReadings(triangle).map((r) => ({ ...r, group: 'Triangle' })),
+      ...sideReadings(rectangle).map((r) => ({ ...r, group: 'rectangle', title: 'Rectangle' })),
+      ...sideReadings(triangle).map((r) => ({ ...r, group: 'triangle', title: 'Triangle' })),
     ],
     calculations: [
       {

@@ -58,8 +58,8 @@ function lineOf(table: Table, kind: 'row' | 'column', index: number): Line {
   const readings = others.map((other, i): Reading => {
     const [row, column] = kind === 'row' ? [index, i] : [i, index];
     return {
-      group: `${kind === 'row' ? 'Row' : 'Column'} ${name}`,
-      name: other,
+      group: name,
+      name: kind === 'row' ? `${name} ${other}` : `${other} ${name}`,
       value: (table.values[row] as number[])[column] as number,
     };
   });
@@ -121,8 +121,7 @@ function lineTimes(table: Table, rng: Rng): Asked {
 
 function cellsTimes(table: Table, rng: Rng): Asked {
   const cell = (row: number, column: number) => ({
-    group: `Row ${table.rows[row]}`,
-    name: table.columns[column] as string,
+    name: `${table.rows[row]} ${table.columns[column]}`,
     value: (table.values[row] as number[])[column] as number,
     place: `row ${table.rows[row]}, column ${table.columns[column]}`,
   });
@@ -137,7 +136,7 @@ function cellsTimes(table: Table, rng: Rng): Asked {
       `Take ${y.place} from ${x.place} and multiply by ${factor}. What do you get?`,
       `What is ${factor} times the difference between ${x.place} and ${y.place}?`,
     ]),
-    readings: [x, y].map(({ group, name, value }) => ({ group, name, value })),
+    readings: [x, y].map(({ name, value }) => ({ name, value })),
     calculations: [
       {
         stage: 0,
