@@ -73,7 +73,9 @@ async function openAiHandle(
     onWarning,
     signal,
   });
-  const { continuation, systemPrompt, promptTemplate, stop } = openai;
+  const { systemPrompt, promptTemplate, stop } = openai;
+  // What the probe found, not `auto`: a server that continues otherwise later is noticed.
+  const { continuation } = host.describe();
   return {
     kind: 'openai',
     name: host.name,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -55,6 +56,8 @@ export class LabelRun {
     this.gate = new Gate(config.concurrency);
     this.startedMs = ports.now();
     this.signal = AbortSignal.any([ports.signal, this.abort.signal]);
+    // Every call in flight listens to it; hundreds are no leak.
+    setMaxListeners(0, this.signal);
   }
 
   /** Runs to the end, to an interruption by the signal, or to the first fatal error. */
