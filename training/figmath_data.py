@@ -13,20 +13,20 @@ from figmath_tokenizer import chat_segment
 
 CALCULATION = re.compile(r"\d+[-+*]\d+=(\d+)")
 READ_VALUE = re.compile(r"[a-zA-Z]=(\d+)")
-NAMED_VALUE = re.compile(r"((?:[a-zA-Z]+ )?[a-zA-Z]+=\d+)")
+NAMED_VALUE = re.compile(r"([a-zA-Z]+=\d+)")
 
 
 # (pattern, group, loss weight): operands, names and groups, then results and values.
 WORTH = (
     (re.compile(r"\d"), 0, 1.0),
-    (re.compile(r"[a-zA-Z]+=|[A-Z] (?=[A-Z]=)|(?:red|blue|green|orange|purple) "), 0, 1.0),
+    (re.compile(r"[a-zA-Z]+="), 0, 1.0),
     (CALCULATION, 1, 2.0),
     (READ_VALUE, 1, 2.0),
 )
 
 
 # Bars, table, shapes, counts: the order in which the generator takes turns.
-FAMILY_WEIGHTS = (1, 2, 1, 1)
+FAMILY_WEIGHTS = (1, 1, 1, 1)
 
 
 class FigmathData:
@@ -77,7 +77,7 @@ class Batcher:
         self.recent = []  # calculation steps of recent solutions, for drills
 
     def indices(self, count):
-        """Tables, whose look-ups need two names, come twice as often as each other family."""
+        """Figures, a share of each family."""
         quarter = len(self.data) // 4
         families = self.random.choices((0, 1, 2, 3), FAMILY_WEIGHTS, k=count)
         return [4 * self.random.randrange(quarter) + family for family in families]
@@ -123,12 +123,11 @@ class Batcher:
         """All values of a figure, each once, in solution style: three to four times the look-ups of a
         solution. Names and values bear loss."""
         items = self.items(index)
-        if items[0][1] in ("circle", "square", "triangle"):
-            line = ", ".join(f"{owner} {sub}s={value}" for owner, sub, value in items)
-        elif items[0][1]:
-            line = ", ".join(f"{owner} {sub}={value}" for owner, sub, value in items)
-        else:
-            line = ", ".join(f"{owner}={value}" for owner, _, value in items)
+        if items[0][1]:
+            # Counted objects are named by what differs: all of one shape, or all of one colour.
+            by_colour = len({sub for _, sub, _ in items}) == 1 and len(items) > 1
+            items = [(owner if by_colour else f"{sub}s", "", value) for owner, sub, value in items]
+        line = ", ".join(f"{name}={value}" for name, _, value in items)
         text = chat_segment("", f"{line}.")
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         return encoding.ids, self.result_weights(text, encoding, NAMED_VALUE)

@@ -10,7 +10,7 @@ from figmath_tokenizer import chat_prompt_tail
 
 ANSWER = re.compile(r"Answer: (-?\d+)")
 NAMED_VALUE = re.compile(
-    r"\b([A-Z](?: [A-Z])?|width|height|base|left|right|[a-z]+ (?:circles|squares|triangles))=(\d+)"
+    r"\b([A-Z]|width|height|base|left|right|circles|squares|triangles|red|blue|green|orange|purple)=(\d+)"
 )
 CALCULATION = re.compile(r"(\d+)([-+*])(\d+)=(\d+)")
 

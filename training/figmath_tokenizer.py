@@ -43,8 +43,6 @@ def name_forms(name):
     """The single tokens that mean this name."""
     if name in ("circle", "square", "triangle"):
         return [f"{space}{name}{end}" for space in ("", " ") for end in ("", "s", "s=")]
-    if name in ("red", "blue", "green", "orange", "purple"):
-        return [name, f" {name}"]
     return [name, f" {name}", f"{name}=", f" {name}="]
 
 

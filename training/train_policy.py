@@ -36,10 +36,10 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", default="training/out", help="data, checkpoints and the final folder")
     parser.add_argument("--stage", default="all", choices=["all", "vision", "language", "joint"])
-    parser.add_argument("--figures", type=int, default=160000, help="training figures, 4 questions each")
+    parser.add_argument("--figures", type=int, default=60000, help="training figures, 4 questions each")
     parser.add_argument("--seed", type=int, default=1, help="data and initialisation seed")
-    parser.add_argument("--first-minutes", type=float, default=13, help="limit of vision and language")
-    parser.add_argument("--joint-minutes", type=float, default=30, help="limit of the joint stage")
+    parser.add_argument("--first-minutes", type=float, default=12, help="limit of vision and language")
+    parser.add_argument("--joint-minutes", type=float, default=42, help="limit of the joint stage")
     parser.add_argument("--reading-gate", type=float, default=0.93, help="vision stops at this patch accuracy")
     parser.add_argument("--stop-greedy", type=float, default=0.64, help="joint stops at this held-out accuracy")
     parser.add_argument("--start", default=None, help="joint: continue from this checkpoint folder")
@@ -189,7 +189,7 @@ def train_vision(args):
 
 
 def train_language(args):
-    stage = Stage(args, "language", 2e-3, args.first_minutes)
+    stage = Stage(args, "language", 1e-3, args.first_minutes)
     stage.optimise([(stage.model.model.language_model, 1)])
     recent, step = 0.0, 0
     while stage.share() < 1:
@@ -210,7 +210,7 @@ def train_joint(args):
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1:
         dist.init_process_group("gloo")
-    stage = Stage(args, "joint", 1e-3, args.joint_minutes, rank)
+    stage = Stage(args, "joint", 6e-4, args.joint_minutes, rank)
     if args.start:
         stage.model = type(stage.model).from_pretrained(args.start).to(stage.device)
     else:
@@ -228,7 +228,7 @@ def train_joint(args):
         features = fm.image_features(stage.model, stage.data.pixel_values(chosen).to(stage.device))
         auxiliary = stage.codebook.loss(features, stage.data.patch_labels(chosen).to(stage.device))
         rows, pictures = texts_and_drills(
-            stage, chosen, questions, *((4, 10) if stage.share() < args.drill_share else (0, 0))
+            stage, chosen, questions, *((3, 10) if stage.share() < args.drill_share else (0, 0))
         )
         loss = text_loss(stage, features, rows, pictures)
         stage.step(step, loss + 0.3 * auxiliary)
@@ -238,7 +238,7 @@ def train_joint(args):
         if step % 50 == 0 and rank == 0:
             log("joint", step=step, minutes=(time.time() - stage.began) / 60, loss=recent, auxiliary=aux_recent)
             recent = aux_recent = 0.0
-        if step % 400 == 0 and check(args, stage, step):
+        if step % 300 == 0 and check(args, stage, step):
             break
 
 

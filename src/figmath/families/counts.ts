@@ -17,6 +17,8 @@ const paletteIndex: Readonly<Record<(typeof countColours)[number], number>> = {
 interface Kind {
   colour: (typeof countColours)[number];
   shape: (typeof countShapes)[number];
+  /** What tells it from the other kinds in the figure, and so names it. */
+  named: 'colour' | 'shape';
   count: number;
 }
 
@@ -52,7 +54,10 @@ function drawCounts(kinds: readonly Kind[], rng: Rng): { raster: Raster; items: 
 type Asked = Pick<ProblemDraft, 'kind' | 'question' | 'readings' | 'calculations' | 'answer'>;
 
 const nameOf = (kind: Kind): string => `${kind.colour} ${kind.shape}`;
-const read = (kind: Kind): Reading => ({ name: `${nameOf(kind)}s`, value: kind.count });
+const read = (kind: Kind): Reading => ({
+  name: kind.named === 'colour' ? kind.colour : `${kind.shape}s`,
+  value: kind.count,
+});
 
 function points(kinds: readonly Kind[], rng: Rng): Asked {
   const [x, y] = rng.shuffle(kinds) as [Kind, Kind];
@@ -122,21 +127,18 @@ function tripleMinus(kinds: readonly Kind[], rng: Rng): Asked {
 }
 
 export function draftCounts(figureRng: Rng, questionRng: Rng): ProblemDraft {
-  // Kinds share colours and shapes, so that both have to be looked at.
-  const pairs = figureRng.shuffle(
-    figureRng
-      .shuffle(countColours)
-      .slice(0, 2)
-      .flatMap((colour) =>
-        figureRng
-          .shuffle(countShapes)
-          .slice(0, 2)
-          .map((shape) => ({ colour, shape })),
-      ),
+  // Either the colours differ or the shapes; three kinds in all.
+  const byColour = figureRng.int(0, 1) === 1;
+  const colours = figureRng.shuffle(countColours);
+  const shapes = figureRng.shuffle(countShapes);
+  const kinds = [0, 1, 2].map(
+    (i): Kind => ({
+      colour: colours[byColour ? i : 0] as Kind['colour'],
+      shape: shapes[byColour ? 0 : i] as Kind['shape'],
+      named: byColour ? 'colour' : 'shape',
+      count: figureRng.int(1, 7),
+    }),
   );
-  const kinds = pairs
-    .slice(0, figureRng.int(3, 4))
-    .map((pair): Kind => ({ ...pair, count: figureRng.int(1, 7) }));
   const picture = drawCounts(kinds, figureRng);
   const counted = kinds.map((kind) => `${nameOf(kind)}${kind.count}`).sort();
   return {
