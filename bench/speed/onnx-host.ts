@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Problem, SamplingOptions } from '../../search/types.js';
@@ -10,7 +10,9 @@ import { benchFacts } from '../facts.js';
 
 /** Tokens per second of the ONNX host: 32 trees of 16 rollouts at once, against the same host with
  *  one sequence at a time, and against the standard merged decoder in the same batch. All three
- *  give the same texts, and all share a prompt's KV between its rollouts; one host thread each.
+ *  give the same texts, and all share a prompt's KV between its rollouts. One sequence at a time
+ *  can keep only one host thread busy; the batches use `--threads` of them, one per core unless
+ *  told otherwise. The rates per CPU second compare a single thread with a single thread.
  *
  *  Usage: node dist/bench/speed/onnx-host.js [--folder DIR] [--rounds 3] [--max-batch 64] … */
 const VARIANTS = ['batch', 'one', 'merged'] as const;
@@ -42,16 +44,18 @@ async function main(): Promise<void> {
       // One at a time takes several times as long per token; a share of the trees gives its rate.
       'one-trees': { type: 'string', default: '8' },
       'max-batch': { type: 'string', default: '64' },
+      threads: { type: 'string', default: String(availableParallelism()) },
       rounds: { type: 'string', default: '3' },
     },
   });
   const maxBatch = Number(values['max-batch']);
+  const threads = Number(values.threads);
   await printFloor(values.folder, maxBatch);
   const problems = await figmathProblems(Number(values.trees) + 1);
   const settings: Record<Variant, { options: Partial<OnnxOptions>; trees: number }> = {
-    batch: { options: { maxBatch }, trees: Number(values.trees) },
+    batch: { options: { maxBatch, threads }, trees: Number(values.trees) },
     one: { options: { maxBatch: 1 }, trees: Number(values['one-trees']) },
-    merged: { options: { maxBatch, decoder: 'merged' }, trees: Number(values.trees) },
+    merged: { options: { maxBatch, threads, decoder: 'merged' }, trees: Number(values.trees) },
   };
   const results: Record<Variant, Measurement[]> = { batch: [], one: [], merged: [] };
   for (let round = 0; round < Number(values.rounds); round++) {
