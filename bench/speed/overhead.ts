@@ -21,8 +21,8 @@ import { benchFacts } from '../facts.js';
  *  Everything of a run but the model and the answer check is in: search, seeds, call keys, run
  *  store with its commits, tree file, labels. The policy answers at once out of ready-made texts
  *  and the verdict is a string comparison, both of which are timed alone and taken off. */
-const SIZES = [1_000, 4_000, 20_000];
-const ROUNDS = 3;
+const SIZES = [1_000, 20_000];
+const ROUNDS = 2;
 const ROLLOUT_STEPS = 8;
 const STEP_WORDS = 24;
 
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
 }
 
 async function measure(rolloutsPerProblem: number): Promise<Row> {
-  const problems = Math.max(2, Math.round(40_000 / rolloutsPerProblem));
+  const problems = Math.max(1, Math.round(20_000 / rolloutsPerProblem));
   const dir = await mkdtemp(join(tmpdir(), 'steptree-overhead-'));
   try {
     await writeFile(join(dir, 'x'), '');
