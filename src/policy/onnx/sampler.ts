@@ -55,7 +55,7 @@ export class Sampler {
     if (options.temperature !== 1 || row === this.scaled) {
       const inverse = 1 / options.temperature;
       for (let id = 0; id < row.length; id++) {
-        weights[id] = Math.exp(((row[id] ?? 0) - top) * inverse);
+        weights[id] = expOfDrop((top - (row[id] ?? 0)) * inverse);
       }
     }
     filterWeights(weights, options);
@@ -89,11 +89,27 @@ function argmax(row: Float32Array): number {
 function logSumExp(row: Float32Array, top: number, weights: Float64Array): number {
   let sum = 0;
   for (let id = 0; id < row.length; id++) {
-    const weight = Math.exp((row[id] ?? 0) - top);
+    const weight = expOfDrop(top - (row[id] ?? 0));
     weights[id] = weight;
     sum += weight;
   }
   return top + Math.log(sum);
+}
+
+/** Steps per halving and number of halvings in the table of `expOfDrop`. */
+const STEPS = 16;
+const HALVINGS = 64;
+const POWERS = Float64Array.from({ length: STEPS * HALVINGS + 1 }, (_, k) => 2 ** (-k / STEPS));
+
+/** e^-drop for drop >= 0, to 1e-8 of its value, and 0 below 2^-64. A vocabulary of these is most of
+ *  what sampling costs, and Math.exp takes several times as long. */
+export function expOfDrop(drop: number): number {
+  const steps = drop * (STEPS * Math.LOG2E);
+  if (!(steps < STEPS * HALVINGS)) return 0;
+  const nearest = (steps + 0.5) | 0;
+  const rest = (nearest - steps) * (Math.LN2 / STEPS);
+  // |rest| <= ln 2 / 32, so the next term of the series is below 1e-8.
+  return (POWERS[nearest] ?? 0) * (1 + rest * (1 + rest * (0.5 + rest * (1 / 6))));
 }
 
 /** Zeroes the weights that min-p, top-k and top-p exclude. The largest weight is 1. */

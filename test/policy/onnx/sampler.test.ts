@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SamplingOptions } from '../../../search/types.js';
-import { Sampler, uniformAt } from '../../../src/policy/onnx/sampler.js';
+import { expOfDrop, Sampler, uniformAt } from '../../../src/policy/onnx/sampler.js';
 
 const plain: SamplingOptions = {
   temperature: 1,
@@ -71,6 +71,14 @@ describe('the sampler', () => {
     const { token, logprob } = sampler.sample(logits, 0, options, new Uint8Array(4), 0.2);
     expect(token).toBe(0);
     expect(logprob).toBeCloseTo(Math.log(0.5), 6);
+  });
+
+  it('takes exponentials to within 1e-8, and nothing from what is impossible', () => {
+    expect(expOfDrop(0)).toBe(1);
+    for (let drop = 0; drop < 44; drop += 0.0137) {
+      expect(Math.abs(expOfDrop(drop) / Math.exp(-drop) - 1)).toBeLessThan(1e-8);
+    }
+    expect([45, 1e30, Number.POSITIVE_INFINITY].map(expOfDrop)).toEqual([0, 0, 0]);
   });
 
   it('draws numbers that depend on seed and position alone and fill [0, 1) evenly', () => {
