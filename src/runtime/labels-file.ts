@@ -53,7 +53,8 @@ export class LabelsFile {
   settled(ordinal: number, lines: readonly string[]): void {
     if (this.failure) throw this.failure;
     const size = lines.reduce((sum, line) => sum + line.length, 0);
-    if (this.earlyBytes + size <= EARLY_LIMIT_BYTES) {
+    // The next one due is kept whatever its size: it is written at once.
+    if (ordinal === this.next || this.earlyBytes + size <= EARLY_LIMIT_BYTES) {
       this.early.set(ordinal, lines);
       this.earlyBytes += size;
     }
