@@ -110,6 +110,18 @@ export interface Verifier {
 /** What a step mainly does: read the picture, or think. */
 export type StepKind = 'perception' | 'reasoning';
 
+/** A critic's findings on one step, in the order in which GM-PRM (arXiv 2508.04088) asks for them. */
+export interface StepFinding {
+  /** What the step sets out to do. */
+  readonly intent?: string;
+  /** Whether it agrees with the picture. */
+  readonly visualAlignment?: string;
+  /** Whether it follows and computes right. */
+  readonly soundness?: string;
+  /** P(correct) of the step, in [0, 1]. */
+  readonly probability: number;
+}
+
 export interface Critique {
   /** Index of the first wrong step, or null if every step is right. */
   readonly firstError: number | null;
@@ -117,12 +129,69 @@ export interface Critique {
   readonly kinds?: readonly StepKind[];
   /** One per judged step; a judge may stop after the first error. */
   readonly analyses?: readonly string[];
+  /** One per step, from critics that grade each; their mean is the solution's score in Refined-BoN. */
+  readonly findings?: readonly StepFinding[];
+  /** The first wrong step rewritten; absent if nothing is wrong or the critic can't say. */
+  readonly correction?: Step;
+  /** Tokens that the critic read and wrote; 0 or absent where unknown. */
+  readonly criticTokens?: number;
 }
 
-/** A judge that reads a whole solution and points at its first wrong step. */
+/** A judge that reads a whole solution and points at its first wrong step.
+ *  Throws when it failed for good; nonsense is repaired once, then an error, never a verdict. */
 export interface Critic {
   readonly name: string;
   critique(problem: Problem, steps: readonly Step[], signal?: AbortSignal): Promise<Critique>;
+}
+
+/** What a reward model says of one path, raw: aggregation comes after the fact. */
+export interface PathScores {
+  /** Step scores, P(correct) of each step given its prefix, in [0, 1], one per step of the path;
+   *  empty from hosts that score whole solutions only. */
+  readonly steps: readonly number[];
+  /** One score for the whole solution, in [0, 1]; where present it is the path score. */
+  readonly outcome?: number;
+}
+
+export interface ScoreRequest {
+  readonly problem: Problem;
+  /** Steps from the root, at least one step each. */
+  readonly paths: readonly (readonly Step[])[];
+}
+
+export interface ScoreReply {
+  /** One per path, in their order. */
+  readonly paths: readonly PathScores[];
+  /** Tokens that the reward model computed; 0 where unknown. */
+  readonly prmTokens: number;
+}
+
+/** A reward model. Throws when a call failed for good or its reply can't be trusted (a step count
+ *  that doesn't match, NaN, a score outside [0, 1]); an error is never a score. */
+export interface StepScorer {
+  readonly name: string;
+  /** True if scores depend on the other paths of the request (tournaments): such replies are
+   *  cached for the whole set, others for each path. */
+  readonly setwise?: boolean;
+  score(request: ScoreRequest, signal?: AbortSignal): Promise<ScoreReply>;
+}
+
+/** Final answers of solutions, and which of them mean the same. */
+export interface AnswerGroups {
+  /** One per solution; null where none was found. */
+  readonly answers: readonly (string | null)[];
+  /** One per solution: index of its answer's group in order of first appearance; -1 for none. */
+  readonly groups: readonly number[];
+}
+
+/** Groups solutions by equivalence of their final answers, not by string. Never throws for a bad
+ *  answer: what can't be compared in time stands alone. */
+export interface AnswerGrouper {
+  group(
+    problem: Problem,
+    solutions: readonly (readonly Step[])[],
+    signal?: AbortSignal,
+  ): Promise<AnswerGroups>;
 }
 
 /** Where replies are kept, keyed inside one problem. `put` resolves once the reply is stored. */
