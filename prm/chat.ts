@@ -36,13 +36,23 @@ export interface ChatRequest {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
+/** For -Infinity, which servers write as this or as null: the token can't come. */
+const IMPOSSIBLE = -9999;
+
 const chance = z.object({ token: z.string(), logprob: z.number().nullish() });
 const writtenToken = chance.extend({ top_logprobs: z.array(chance).nullish() });
 const choice = z.object({
   message: z.object({ content: z.string().nullish() }),
   logprobs: z.object({ content: z.array(writtenToken).nullish() }).nullish(),
 });
-const promptPlace = z.record(z.string(), z.object({ logprob: z.number() })).nullable();
+const promptPlace = z
+  .record(
+    z.string(),
+    z.object({ logprob: z.number().nullable() }).transform(({ logprob }) => ({
+      logprob: logprob ?? IMPOSSIBLE,
+    })),
+  )
+  .nullable();
 const completion = z.object({
   choices: z.array(choice).min(1),
   prompt_logprobs: z.array(promptPlace).nullish(),
@@ -55,9 +65,6 @@ const completion = z.object({
     })
     .nullish(),
 });
-
-/** Servers write -Infinity as this or as null: the token can't come. */
-const IMPOSSIBLE = -9999;
 
 /** Asks for one reply at temperature 0.
  *  @throws SteptreeError SCORE_REPLY_INVALID and what the server's `post` throws */
