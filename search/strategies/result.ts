@@ -66,6 +66,8 @@ export interface SolveResult {
   /** All that the search spent, also on what was thrown away. */
   readonly usage: Usage;
   readonly elapsedMs: number;
+  /** Counts of the strategy's own, such as `simulations`. */
+  readonly details?: Readonly<Record<string, number>>;
 }
 
 /** Scores the complete drafts, groups their answers, and selects.
