@@ -1,6 +1,5 @@
 import { type Aggregation, unitScore } from './aggregate.js';
 import type { SearchContext } from './context.js';
-import { contentHash } from './rng.js';
 import type { FinishReason, Rollout, Step } from './types.js';
 
 /** How a path stands. `step`: open, it can be continued. `end`: the policy finished it.
@@ -67,7 +66,7 @@ export function extendPath(
 export function distinctPaths<P extends PartialPath>(paths: readonly P[]): P[] {
   const seen = new Set<string>();
   return paths.filter(({ steps, finish }) => {
-    const key = contentHash([finish, ...steps]);
+    const key = `${finish}\u0000${steps.join('\u0000')}`;
     return !seen.has(key) && seen.add(key);
   });
 }

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import type { Aggregation } from '../aggregate.js';
 import type { SearchContext } from '../context.js';
-import { isComplete, isOpen, nextSteps, scorePaths } from '../expand.js';
-import { contentHash } from '../rng.js';
-import type { Step } from '../types.js';
+import { distinctPaths, isComplete, isOpen, nextSteps, scorePaths } from '../expand.js';
 import { aggregationShape, count, maxStepsField, nField, selectionField } from './options.js';
 import { type NodeIndex, type PuctRules, PuctTree } from './puct-tree.js';
 import { conclude, type Draft, type Strategy } from './result.js';
@@ -136,11 +134,7 @@ class MctsSearch {
     const sampled = await nextSteps(context, wishes, options.maxSteps);
     const fresh = sampled.map((children, i) => {
       const known = tree.children(leaves[i] ?? 0).map((child) => tree.path(child));
-      const seen = new Set(known.map(({ steps, finish }) => pathKey(steps, finish)));
-      return children.filter(({ steps, finish }) => {
-        const key = pathKey(steps, finish);
-        return !seen.has(key) && seen.add(key);
-      });
+      return distinctPaths([...known, ...children]).slice(known.length);
     });
     for (const path of fresh.flat()) {
       const failed = !isOpen(path) && !isComplete(path);
@@ -171,10 +165,6 @@ class MctsSearch {
       this.bestSince = this.simulations;
     }
   }
-}
-
-function pathKey(steps: readonly Step[], finish: string): string {
-  return contentHash([finish, ...steps]);
 }
 
 /** Simulations in a row without a look at the budget: some milliseconds. */

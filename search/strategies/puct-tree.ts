@@ -46,6 +46,8 @@ export class PuctTree {
   /** uint8[capacity]: OPEN, COMPLETE, PENDING (its children are being asked for) or DEAD. */
   private status = new Uint8Array(CAPACITY);
   private policyTokens = new Float64Array(CAPACITY);
+  /** uint32[capacity]: steps from the root. */
+  private depth = new Uint32Array(CAPACITY);
   /** Steps between the parent's prefix and this one's; empty if the policy only ended there. */
   private readonly segments: (readonly Step[])[] = [];
 
@@ -125,7 +127,7 @@ export class PuctTree {
   settle(leaf: NodeIndex, children: readonly (PartialPath & { readonly score: number })[]): void {
     this.addInFlight(leaf, -1);
     this.status[leaf] = OPEN;
-    const depth = this.path(leaf).steps.length;
+    const depth = this.depth[leaf] ?? 0;
     let best = NONE;
     for (const { steps, finish, policyTokens, score } of children) {
       const kind = finish === 'end' ? COMPLETE : OPEN;
@@ -149,12 +151,16 @@ export class PuctTree {
   }
 
   path(at: NodeIndex): PartialPath {
-    const segments: (readonly Step[])[] = [];
+    const steps = new Array<Step>(this.depth[at] ?? 0);
+    let end = steps.length;
     for (let up = at; up !== NONE; up = this.parent[up] ?? NONE) {
-      segments.push(this.segments[up] ?? []);
+      const segment = this.segments[up] ?? [];
+      end -= segment.length;
+      segment.forEach((step, i) => {
+        steps[end + i] = step;
+      });
     }
     const finish = this.isComplete(at) ? 'end' : 'step';
-    const steps = segments.reverse().flat();
     return { steps, finish, policyTokens: this.policyTokens[at] ?? 0 };
   }
 
@@ -239,6 +245,7 @@ export class PuctTree {
     this.ownValue[index] = value;
     this.policyTokens[index] = policyTokens;
     this.status[index] = status;
+    this.depth[index] = (this.depth[parent] ?? 0) + segment.length;
     this.segments.push(segment);
     if (parent !== NONE) {
       this.firstChild[parent] = index;
@@ -262,6 +269,7 @@ export class PuctTree {
     this.widensAt = grown(this.widensAt, new Uint32Array(capacity));
     this.status = grown(this.status, new Uint8Array(capacity));
     this.policyTokens = grown(this.policyTokens, new Float64Array(capacity));
+    this.depth = grown(this.depth, new Uint32Array(capacity));
   }
 }
 
