@@ -1,6 +1,6 @@
 /** Checks between a reward model and everything that believes it. */
 import { SteptreeError } from '../search/errors.js';
-import type { PathScores, ScoreReply, ScoreRequest, Step, StepScorer } from '../search/types.js';
+import type { PathScores, ScoreReply, ScoreRequest, Step } from '../search/types.js';
 
 /** Scores that single precision put this far outside [0, 1] are put back; others are errors. */
 const ROUNDING = 1e-6;
@@ -63,20 +63,6 @@ export function checkPaths(request: ScoreRequest, host: string): void {
       { host, problemId: request.problem.id, path: index },
     );
   });
-}
-
-/** Holds any scorer to the contract of `StepScorer`: for scorers from outside, whose replies
- *  nobody has looked at yet.
- *  @throws from `score` also SteptreeError SCORE_PATH_EMPTY, SCORE_COUNT, SCORE_RANGE */
-export function checkedScorer(scorer: StepScorer): StepScorer {
-  return {
-    name: scorer.name,
-    ...(scorer.setwise === undefined ? {} : { setwise: scorer.setwise }),
-    score: async (request, signal) => {
-      checkPaths(request, scorer.name);
-      return checkReply(await scorer.score(request, signal), request, scorer.name);
-    },
-  };
 }
 
 /** @throws SteptreeError SCORE_COUNT, SCORE_RANGE */

@@ -8,7 +8,7 @@ export {
   readPair,
   type TokenChance,
 } from './chat.js';
-export { checkedScorer, checkPathScores, checkReply, checkScore } from './check.js';
+export { checkPathScores, checkReply, checkScore } from './check.js';
 export { pathKey } from './content-key.js';
 export { type CriticHost, createCriticHost } from './critic.js';
 export { PRM_ERROR_CODES, type PrmErrorCode } from './errors.js';

@@ -40,6 +40,12 @@ export interface ScorerHandle extends Scorer {
   readonly identity: Readonly<Record<string, unknown>>;
 }
 
+/** A critic as a run holds it. */
+export interface CriticHandle extends Critic {
+  readonly identity: Readonly<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
 /** What reward models take from the world. */
 export interface ScorerContext extends ModelServerContext {
   /** Pictures are encoded once if policy and reward model share an encoder. */
@@ -50,6 +56,8 @@ export interface ScorerContext extends ModelServerContext {
   readonly rollouts?: RolloutPorts;
   /** Opens a model folder. @param shown the folder's name for messages and `identity` */
   readonly openMarkerModel?: (folder: string, shown: string) => Promise<MarkerModel>;
+  /** Gives up the start. */
+  readonly signal?: AbortSignal;
 }
 
 /** The folder of the reward model that comes with the package. */
@@ -69,7 +77,7 @@ export async function createScorer(
   const { scorer, critic } = await opener.open();
   return {
     kind: opener.kind,
-    name: scorer.name,
+    name: opener.nameOf(scorer),
     ...(scorer.setwise === undefined ? {} : { setwise: scorer.setwise }),
     ...(critic ? { critic } : {}),
     identity: opener.identity(),
@@ -86,14 +94,23 @@ export async function createScorer(
 /** A critic on its own, as `--critic` names it.
  *  @param spec URLs of servers of one model, separated by commas
  *  @throws SteptreeError OPTION_PRM_UNKNOWN, POLICY_URL_INVALID, POLICY_API_KEY_MISSING */
-export function createCritic(
+export async function createCritic(
   spec: string,
   settings: Pick<ScorerSettings, 'critic' | 'criticServer'>,
   context: ScorerContext = {},
-): Critic & { close(): Promise<void> } {
-  const server = openServer(spec, settings.criticServer, context, 'critic');
+): Promise<CriticHandle> {
+  const { server, model } = await openServer(spec, settings.criticServer, context, 'critic');
   const images = context.images ?? createImageEncoder(IMAGE_CACHE_BYTES);
-  return createCriticHost(server, images, settings.critic);
+  const host = createCriticHost(server, images, settings.critic);
+  return {
+    name: `critic:${model}`,
+    identity: { model, ...settings.critic },
+    critique: (problem, steps, signal) => {
+      if (signal) setMaxListeners(0, signal);
+      return host.critique(problem, steps, signal);
+    },
+    close: () => host.close(),
+  };
 }
 
 interface Opened {
@@ -103,6 +120,8 @@ interface Opened {
 
 class Opener {
   readonly kind: ScorerKind;
+  /** As the server lists it, or the folder's name; empty where there is no model. */
+  private model = '';
 
   constructor(
     private readonly settings: ScorerSettings,
@@ -119,22 +138,22 @@ class Opener {
       case 'onnx':
         return this.batched(createMarkerHost(await this.folder(), this.tokenPrompt()));
       case 'token-logits':
-        return this.batched(createTokenLogitsHost(this.server(), images, this.tokenPrompt()));
+        return this.batched(createTokenLogitsHost(await this.server(), images, this.tokenPrompt()));
       case 'pooling':
         return this.batched(
-          createPoolingHost(this.server(), { ...settings.prompt, ...settings.pooling }),
+          createPoolingHost(await this.server(), { ...settings.prompt, ...settings.pooling }),
         );
       case 'outcome': {
         const { prompt, outcome, tokenLogits } = settings;
         const options = { ...prompt, ...outcome, tokenLogits };
-        return this.batched(createOutcomeHost(this.server(), images, options));
+        return this.batched(createOutcomeHost(await this.server(), images, options));
       }
       case 'critic': {
-        const host = createCriticHost(this.server(), images, settings.critic);
+        const host = createCriticHost(await this.server(), images, settings.critic);
         return { ...this.batched(host), critic: host };
       }
       case 'pairwise':
-        return { scorer: createPairwiseScorer(this.server(), images, settings.pairwise) };
+        return { scorer: createPairwiseScorer(await this.server(), images, settings.pairwise) };
       case 'rules':
         return { scorer: createRulesScorer(this.needed('grouper'), settings.rules) };
       case 'rollouts':
@@ -144,11 +163,16 @@ class Opener {
     }
   }
 
+  /** Without addresses: stored scores are found under this name, and a server may move. */
+  nameOf(scorer: Scorer): string {
+    return this.model === '' ? scorer.name : `${this.kind}:${this.model}`;
+  }
+
   /** Options of the kind that is open; other kinds' options change nothing. */
   identity(): Record<string, unknown> {
     const { settings, kind } = this;
     const { knownSteps: _, ...tokens } = settings.tokenLogits;
-    const model = settings.server.model ?? (isUrl(settings.prm) ? 'default' : settings.prm);
+    const { model } = this;
     const own: Readonly<Record<ScorerKind, object>> = {
       onnx: { model, marker: tokens.marker, ...settings.prompt },
       'token-logits': { model, ...tokens, ...settings.prompt },
@@ -171,8 +195,11 @@ class Opener {
     return { scorer: createPathScorer(host, this.settings.batching) };
   }
 
-  private server(): ModelServer {
-    return openServer(this.settings.prm, this.settings.server, this.context, 'prm');
+  private async server(): Promise<ModelServer> {
+    const { prm, server: options } = this.settings;
+    const { server, model } = await openServer(prm, options, this.context, 'prm');
+    this.model = model;
+    return server;
   }
 
   private async folder(): Promise<MarkerModel> {
@@ -182,6 +209,7 @@ class Opener {
     if (!existsSync(folder)) {
       throw unknownPrm(prm, 'is neither embedded, an http(s) URL nor an existing model folder');
     }
+    this.model = prm;
     const { openMarkerModel } = this.context;
     if (openMarkerModel) return openMarkerModel(folder, prm);
     throw unknownPrm(prm, 'is a model folder, and no host for folders is installed here');
@@ -221,12 +249,13 @@ class Opener {
   }
 }
 
-function openServer(
+/** Asks for the model at once: a mistyped address should be told before a run begins. */
+async function openServer(
   spec: string,
   { timeoutMs, ...options }: ModelServerOptions,
   context: ScorerContext,
   flagPrefix: string,
-): ModelServer {
+): Promise<{ readonly server: ModelServer; readonly model: string }> {
   if (!isUrl(spec)) {
     throw unknownPrm(
       spec,
@@ -242,7 +271,13 @@ function openServer(
     retryCapMs: 20_000,
     flagPrefix,
   };
-  return createModelServer(urls, settings, context);
+  const server = createModelServer(urls, settings, context);
+  try {
+    return { server, model: await server.model(context.signal) };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
 }
 
 function isUrl(spec: string): boolean {

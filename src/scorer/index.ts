@@ -1,4 +1,5 @@
 export {
+  type CriticHandle,
   createCritic,
   createScorer,
   EMBEDDED_PRM_DIR,

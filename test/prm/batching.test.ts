@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   type After,
   batchingOptions,
-  checkedScorer,
   createPathScorer,
   type PathHost,
   type PathJob,
@@ -269,20 +268,5 @@ describe('batching', () => {
     made.answer('a', 1 + 1e-9);
     // Single precision may overshoot by this much.
     expect((await good).paths).toEqual([{ steps: [1] }]);
-  });
-});
-
-describe('a scorer from outside', () => {
-  it('is held to the contract', async () => {
-    const request = { problem: PROBLEM, paths: [['a'], ['b']] };
-    const reply = (paths: PathScores[]) =>
-      checkedScorer({ name: 'mine', score: async () => ({ paths, prmTokens: 0 }) }).score(request);
-    await expect(reply([{ steps: [1] }])).rejects.toMatchObject({ code: 'SCORE_COUNT' });
-    await expect(reply([{ steps: [1] }, { steps: [2] }])).rejects.toMatchObject({
-      code: 'SCORE_RANGE',
-    });
-    await expect(reply([{ steps: [1] }, { steps: [0.5] }])).resolves.toMatchObject({
-      paths: [{ steps: [1] }, { steps: [0.5] }],
-    });
   });
 });

@@ -42,7 +42,11 @@ describe('a reward model named by --prm', () => {
     const { paths } = await scorer.score(request);
     expect(paths[0]?.steps.map((score) => score.toFixed(3))).toEqual(['0.900', '0.200']);
     expect(server.calls[0]?.body.model).toBe('m');
-    expect(scorer).toMatchObject({ kind: 'token-logits', identity: { kind: 'token-logits' } });
+    expect(scorer).toMatchObject({
+      kind: 'token-logits',
+      name: 'token-logits:m',
+      identity: { kind: 'token-logits', model: 'm' },
+    });
     expect(JSON.stringify(scorer.identity)).not.toContain('127.0.0.1');
   });
 
@@ -130,6 +134,12 @@ describe('a reward model named by --prm', () => {
     await expect(inline.score(request)).rejects.toMatchObject({ code: 'POLICY_CALL_REFUSED' });
   });
 
+  it('says at the start that its server can not be reached', async () => {
+    const gone = await startToyServer();
+    await gone.close();
+    await expect(open(gone.url)).rejects.toMatchObject({ code: 'POLICY_CALL_FAILED' });
+  });
+
   it('sends the key that it was told of, and fails early without it', async () => {
     const server = closeLater(await startToyServer());
     const given = { prmApiKeyEnv: 'PRM_KEY' };
@@ -178,10 +188,13 @@ describe('a reward model named by --prm', () => {
       firstError: 1,
       correction: 'mended p=0.9',
     });
-    const alone = closeLater(createCritic(server.url, scorerSettings({ criticModel: 'big' })));
+    const alone = closeLater(
+      await createCritic(server.url, scorerSettings({ criticModel: 'big' })),
+    );
+    expect(alone.name).toBe('critic:big');
     await alone.critique(problem, ['c p=0.9']);
     expect(server.calls.at(-1)?.body.model).toBe('big');
-    expect(() => createCritic('embedded', scorerSettings({}))).toThrow(/--critic embedded/);
+    await expect(createCritic('embedded', scorerSettings({}))).rejects.toThrow(/--critic embedded/);
   });
 });
 
