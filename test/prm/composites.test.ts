@@ -197,6 +197,29 @@ describe('rollouts', () => {
     });
   });
 
+  it('draws with seeds of its own, and again what it may not remember', async () => {
+    const seedsOf = async (seed: number, knownStates: number) => {
+      const seeds: number[] = [];
+      const ports = {
+        policy: fakePolicy((_prefix, _index, drawn) => {
+          seeds.push(drawn);
+          return ['Answer: 42'];
+        }),
+        verifier: noAnswerYet,
+        sampling,
+      };
+      const options = rolloutsOptions.parse({ count: 2, seed, knownStates });
+      const made = createRolloutsHost(ports, options);
+      await scorePath(made, ['a'], problem);
+      await scorePath(made, ['a'], problem);
+      return seeds;
+    };
+    const first = await seedsOf(1, 10);
+    expect(first).toHaveLength(2);
+    expect(await seedsOf(1, 0)).toEqual([...first, ...first]);
+    expect(await seedsOf(2, 10)).not.toEqual(first);
+  });
+
   it('needs the gold answer', async () => {
     await expect(scorePath(host().host, ['a'], PROBLEM)).rejects.toMatchObject({
       code: 'SCORE_NO_ANSWER',

@@ -159,10 +159,11 @@ describe('the critic', () => {
       images: false,
       systemPrompt: 'Judge.',
       maxTokens: 99,
+      topLogprobs: 7,
     });
     await host.critique(WITH_PICTURE, ['a']);
     expect(server.calls[0]?.body.messages[0]).toEqual({ role: 'system', content: 'Judge.' });
     expect(server.calls[0]?.body.messages[1].content).toContain('Step 1: a');
-    expect(server.calls[0]?.body.max_tokens).toBe(99);
+    expect(server.calls[0]?.body).toMatchObject({ max_tokens: 99, top_logprobs: 7 });
   });
 });

@@ -6,7 +6,15 @@ import {
   type PairwiseOptions,
   pairwiseOptions,
 } from '../../prm/index.js';
-import { images, PROBLEM, type StubCall, stubServer, tokenReply } from './stub-server.js';
+import {
+  images,
+  PICTURE,
+  PROBLEM,
+  type StubCall,
+  stubServer,
+  tokenReply,
+  WITH_PICTURE,
+} from './stub-server.js';
 
 /** What the judge is asked to compare. */
 const askedOf = ({ body }: StubCall) => {
@@ -91,6 +99,20 @@ describe('pairwise', () => {
     expect(slow.scorer.stats()).toMatchObject({ askedAgain: 2 });
     const never = tournament(() => said('Both are fine.'));
     await expect(ratesOf(never, ['x', 'y'])).rejects.toMatchObject({ code: 'SCORE_REPLY_INVALID' });
+  });
+
+  it('shows the pictures unless told not to, and takes another system prompt', async () => {
+    const server = stubServer(() => verdict(0.5));
+    const request = { problem: WITH_PICTURE, paths: [['x'], ['y']] };
+    const seeing = createPairwiseScorer(server, images, pairwiseOptions.parse({}));
+    await seeing.score(request);
+    expect(server.calls[0]?.body.messages[1].content[0].image_url.url).toBe(PICTURE);
+    const options = { images: false, systemPrompt: 'Choose.', topLogprobs: 4 };
+    await createPairwiseScorer(server, images, pairwiseOptions.parse(options)).score(request);
+    const { messages, top_logprobs } = server.calls.at(-1)?.body ?? {};
+    expect(messages[0]).toEqual({ role: 'system', content: 'Choose.' });
+    expect(messages[1].content).toContain('Solution A:');
+    expect(top_logprobs).toBe(4);
   });
 
   it('keeps to its limit of comparisons under way', async () => {

@@ -181,6 +181,28 @@ describe('a reward model named by --prm', () => {
     ]);
   });
 
+  it('aggregates steps as told beside a part that scores whole solutions', async () => {
+    const server = closeLater(await startToyServer());
+    const parts = [`1:pooling:${server.url}`, `1:outcome:${server.url}`];
+    for (const [hybridAggregate, expected] of [
+      // The outcome is 0.2, as the last p= of the solution says; steps are 0.9 and 0.2.
+      ['mean', (0.55 + 0.2) / 2],
+      ['product', (0.18 + 0.2) / 2],
+    ] as const) {
+      const scorer = await open('', { prmKind: 'hybrid', hybridParts: parts, hybridAggregate });
+      expect((await scorer.score(request)).paths[0]?.outcome).toBeCloseTo(expected, 9);
+    }
+  });
+
+  it('gives a request up at its deadline', async () => {
+    const server = closeLater(await startScriptedServer(() => {}));
+    const scorer = await open(server.url, { prmTimeoutMs: 30 });
+    await expect(scorer.score(request)).rejects.toMatchObject({
+      code: 'POLICY_CALL_FAILED',
+      message: expect.stringContaining('30 ms'),
+    });
+  });
+
   it('is its own critic where it is one, and --critic opens one beside it', async () => {
     const server = closeLater(await startToyServer());
     const scorer = await open(server.url, { prmKind: 'critic' });
