@@ -246,8 +246,8 @@ function usableCorrection(
 function verdictChances(tokens: readonly WrittenToken[], stepCount: number): number[] | null {
   const text = tokens.map((token) => token.token).join('');
   const begin = Math.max(0, text.lastIndexOf('</think>'));
-  // A quotation inside a string has a backslash before its quotes.
-  const places = [...text.matchAll(/(?<!\\)"verdict"\s*:\s*"/g)]
+  // Inside a string the quotes would have backslashes before them.
+  const places = [...text.matchAll(/"verdict"\s*:\s*"/g)]
     .map((match) => match.index + match[0].length)
     .filter((place) => place > begin);
   if (places.length !== stepCount) return null;

@@ -93,6 +93,8 @@ describe('batching', () => {
     const made = build(4);
     const one = made.ask(PROBLEM, 'a', 'b', 'c');
     expect(made.texts()).toEqual([]);
+    // The wait is the first path's; those that come later don't start it again.
+    expect(made.timers.waits.filter((ms) => ms === WAIT_MS)).toHaveLength(1);
     const two = made.ask(other, 'd', 'e');
     expect(made.texts()).toEqual([['a', 'b', 'c', 'd']]);
     for (const path of 'abcd') made.answer(path);

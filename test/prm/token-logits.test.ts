@@ -234,6 +234,38 @@ describe('token-logits in one pass', () => {
     });
   });
 
+  it('reads the place of each answer in a conversation, past "+" in the steps', async () => {
+    // user: x + (30 3 31), assistant's opening 8 7, +, end 60, user: y (32), opening, +, end
+    const turns = [30, 3, 31, 8, 7, 3, 60, 32, 8, 7, 3, 60];
+    const elsewhere = { 3: { logprob: -0.1 }, 4: { logprob: -0.1 } };
+    const answers: Readonly<Record<number, unknown>> = {
+      5: { 3: { logprob: -0.2 }, 4: { logprob: -1.7 } },
+      10: { 3: { logprob: -2.3 }, 4: { logprob: -0.3 } },
+    };
+    const server = stubServer(({ path, body }: StubCall) => {
+      if (path !== '../tokenize') {
+        return tokenReply(
+          { Hm: -1 },
+          {
+            prompt_token_ids: turns,
+            prompt_logprobs: turns.map((_, index) => answers[index] ?? elsewhere),
+          },
+        );
+      }
+      if (body.messages) return { tokens: body.add_generation_prompt ? [40, 8, 7] : [40] };
+      return { tokens: [vocabulary[body.prompt]] };
+    });
+    const host = createTokenLogitsHost(
+      server,
+      images,
+      options({ mode: 'prompt-logprobs', template: 'visualprm' }),
+    );
+    const { scores } = await scorePath(host, ['x +', 'y']);
+    // 1 / (1 + e^-1.5) = 0.817574 and 1 / (1 + e^2) = 0.119203
+    expect(scores.steps[0]).toBeCloseTo(0.817574, 6);
+    expect(scores.steps[1]).toBeCloseTo(0.119203, 6);
+  });
+
   it('reads what was generated if the prompt ends with a marker', async () => {
     const { host } = onePass({
       prompt_token_ids: ids.slice(0, 5),
