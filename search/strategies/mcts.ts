@@ -11,8 +11,10 @@ export const mctsOptions = z.strictObject({
   n: nField,
   simulations: count.default(256).describe('simulations at most'),
   leafBatch: count
-    .default(4)
-    .describe('leaves expanded side by side; virtual loss keeps them apart'),
+    .default(1)
+    .describe(
+      'leaves expanded side by side; virtual loss keeps them apart, so a large batch makes a small search broad',
+    ),
   width: count.default(4).describe('next steps sampled when a state is expanded'),
   maxChildren: count.default(8).describe('next steps of a state at most'),
   wideningScale: z

@@ -75,7 +75,7 @@ export class PuctTree {
    *
    *      Q + P * sqrt(N) / (1 + n) * (cPuct + ln((N + cBase + 1) / cBase))
    *
-   *  The first of equal children wins. Q of a child without visits is its own value. */
+   *  The older of equal children wins. Q of a child without visits is its own value. */
   private bestChild(at: NodeIndex): NodeIndex {
     const { cPuct, cBase } = this.rules;
     const visits = (this.visits[at] ?? 0) + (this.inFlight[at] ?? 0);
@@ -87,7 +87,8 @@ export class PuctTree {
       if (this.status[child] !== DEAD) {
         const tried = (this.visits[child] ?? 0) + (this.inFlight[child] ?? 0);
         const score = this.qValue(child) + (weight * (this.prior[child] ?? 0)) / (1 + tried);
-        if (score > bestScore) {
+        // Siblings are linked from the newest to the oldest, which wins a tie.
+        if (score >= bestScore) {
           best = child;
           bestScore = score;
         }
