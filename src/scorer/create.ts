@@ -207,7 +207,12 @@ class Opener {
     const folder =
       prm === 'embedded' ? EMBEDDED_PRM_DIR : resolve(prm.startsWith('onnx:') ? prm.slice(5) : prm);
     if (!existsSync(folder)) {
-      throw unknownPrm(prm, 'is neither embedded, an http(s) URL nor an existing model folder');
+      throw unknownPrm(
+        prm,
+        prm === 'embedded'
+          ? 'needs models/figmath-prm, which is missing; install again, or name a server or folder'
+          : 'is neither embedded, an http(s) URL nor an existing model folder',
+      );
     }
     this.model = prm;
     const { openMarkerModel } = this.context;
