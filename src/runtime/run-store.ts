@@ -19,6 +19,8 @@ export interface DoneRecord extends RecordBase {
   readonly treeFile: string;
   readonly usage: Usage;
   readonly labels: number;
+  /** It had failed when its turn in labels.jsonl came; its lines are still to be put there. */
+  readonly late?: boolean;
 }
 
 export interface FailedRecord extends RecordBase {
