@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errorMessage, SteptreeError } from '../../search/errors.js';
-import type { ProblemRecord, RunStore } from './run-store.js';
+import type { PlacedLabels, ProblemRecord, RunStore } from './run-store.js';
 
 /** labels.jsonl in the order of the problem file, whatever order the problems finish in.
  *
@@ -29,7 +29,7 @@ export class LabelsFile {
     store: RunStore,
     linesOf: (treeFile: string) => Promise<readonly string[]>,
   ): Promise<LabelsFile> {
-    const known = store.fact<Position>('labels') ?? { next: 0, bytes: 0 };
+    const known = store.labelsPosition();
     const size = await stat(path).then(
       (found) => found.size,
       () => 0,
@@ -92,7 +92,7 @@ export class LabelsFile {
   private async rewindTo(ordinal: number): Promise<void> {
     const offset = this.store.problem(ordinal)?.labelsOffset ?? 0;
     const start = this.store.problem(ordinal)?.labelsOffset === undefined ? 0 : ordinal;
-    await this.store.setFact('labels', { next: start, bytes: offset });
+    await this.store.placeLabels([], { next: start, bytes: offset });
     await this.handle.truncate(offset);
     this.next = start;
     this.bytes = offset;
@@ -101,21 +101,36 @@ export class LabelsFile {
   private async flush(settled: number): Promise<void> {
     // The writer may have passed a problem before it was told of it: only late ones go back.
     if (settled < this.next && isLate(this.store.problem(settled))) await this.rewindTo(settled);
-    for (;;) {
-      const record = this.store.problem(this.next);
-      if (!record) return;
-      const chunks =
-        record.status === 'failed'
-          ? []
-          : (this.early.get(this.next) ?? encodeLines(await this.linesOf(record.treeFile)));
+    while (await this.writeDue()) {}
+  }
+
+  /** Appends the lines of settled problems, a few megabytes, and records them in one transaction.
+   *  @returns false if none was due */
+  private async writeDue(): Promise<boolean> {
+    const placed: PlacedLabels[] = [];
+    let { next, bytes } = this;
+    for (
+      let record = this.store.problem(next);
+      record && bytes - this.bytes < WRITE_BYTES;
+      record = this.store.problem(next)
+    ) {
+      const chunks = await this.chunksOf(next, record);
       await this.append(chunks);
-      const { late: _, ...written } = { late: false, ...record };
-      await this.store.update(this.next, { ...written, labelsOffset: this.bytes });
-      this.forget(this.next);
-      this.bytes += sizeOf(chunks);
-      this.next++;
-      await this.store.setFact('labels', { next: this.next, bytes: this.bytes });
+      placed.push({ ordinal: next, status: record.status, labelsOffset: bytes });
+      bytes += sizeOf(chunks);
+      next++;
     }
+    if (placed.length === 0) return false;
+    await this.store.placeLabels(placed, { next, bytes });
+    for (const { ordinal } of placed) this.forget(ordinal);
+    this.next = next;
+    this.bytes = bytes;
+    return true;
+  }
+
+  private async chunksOf(ordinal: number, record: ProblemRecord): Promise<readonly Buffer[]> {
+    if (record.status === 'failed') return [];
+    return this.early.get(ordinal) ?? encodeLines(await this.linesOf(record.treeFile));
   }
 
   private async append(chunks: readonly Buffer[]): Promise<void> {
@@ -138,10 +153,8 @@ function isLate(record: ProblemRecord | undefined): boolean {
   return record?.status === 'done' && record.late === true;
 }
 
-interface Position {
-  readonly next: number;
-  readonly bytes: number;
-}
+/** Written between two transactions. */
+const WRITE_BYTES = 4 * 1024 * 1024;
 
 /** Lines of problems that wait for an earlier one. Beyond it they are made again from the tree,
  *  which costs more than all the rest of the bookkeeping. */

@@ -12,6 +12,21 @@ interface RecordBase {
   readonly contentHash: string;
   /** Where this problem's lines begin in labels.jsonl, in bytes; absent until they are written. */
   readonly labelsOffset?: number;
+  /** Done now, but failed when its turn in labels.jsonl came: its lines are still to be put there. */
+  readonly late?: boolean;
+}
+
+/** Up to where labels.jsonl is valid: the next problem's ordinal, and bytes. */
+export interface LabelsPosition {
+  readonly next: number;
+  readonly bytes: number;
+}
+
+/** A problem whose lines, or none if it had failed, were written from `labelsOffset` on. */
+export interface PlacedLabels {
+  readonly ordinal: number;
+  readonly status: ProblemRecord['status'];
+  readonly labelsOffset: number;
 }
 
 export interface DoneRecord extends RecordBase {
@@ -19,8 +34,6 @@ export interface DoneRecord extends RecordBase {
   readonly treeFile: string;
   readonly usage: Usage;
   readonly labels: number;
-  /** It had failed when its turn in labels.jsonl came; its lines are still to be put there. */
-  readonly late?: boolean;
 }
 
 export interface FailedRecord extends RecordBase {
@@ -111,8 +124,24 @@ export class RunStore {
     );
   }
 
-  async update(ordinal: number, record: ProblemRecord): Promise<void> {
-    await this.write(() => this.problems.put(ordinal, record));
+  labelsPosition(): LabelsPosition {
+    return this.fact<LabelsPosition>('labels') ?? { next: 0, bytes: 0 };
+  }
+
+  /** Records in one transaction what was written to labels.jsonl. A problem that was written as
+   *  failed and has been done since is marked late. */
+  async placeLabels(placed: readonly PlacedLabels[], position: LabelsPosition): Promise<void> {
+    await this.write(() =>
+      this.root.transaction(() => {
+        for (const { ordinal, status, labelsOffset } of placed) {
+          const record = this.problems.get(ordinal);
+          if (!record) continue;
+          const late = record.status === 'done' && status === 'failed';
+          this.problems.put(ordinal, { ...record, labelsOffset, late });
+        }
+        this.facts.put('labels', position);
+      }),
+    );
   }
 
   fact<T>(name: string): T | undefined {

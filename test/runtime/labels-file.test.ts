@@ -125,3 +125,15 @@ it('makes no lines again of a problem that it came to before it was told', async
   expect(readFileSync(join(dir, 'labels.jsonl'), 'utf8')).toBe(ALL);
   expect(remade).toBe(0);
 });
+
+it('marks a problem late that was done while the writer passed it as failed', async () => {
+  const { store, file } = await opened();
+  await store.finish(0, done(0), { keepReplies: false });
+  await store.placeLabels([{ ordinal: 0, status: 'failed', labelsOffset: 0 }], {
+    next: 1,
+    bytes: 0,
+  });
+  expect(store.problem(0)).toMatchObject({ status: 'done', late: true, labelsOffset: 0 });
+  await file.close();
+  await store.close();
+});
