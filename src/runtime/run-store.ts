@@ -160,14 +160,23 @@ export class RunStore {
     try {
       await put();
     } catch (error) {
+      const failedCommit = isFailedCommit(error);
+      if (failedCommit) error.commitError.catch(() => {});
+      const reason = failedCommit ? 'its commit failed, as on a full disk' : errorMessage(error);
       throw new SteptreeError(
         'STORE_WRITE_FAILED',
-        `cannot write to the run store in ${this.dir}: ${errorMessage(error)}; free some space and run the same command again, nothing stored is lost`,
+        `cannot write to the run store in ${this.dir}: ${reason}; free some space and run the same command again, nothing stored is lost`,
         { dir: this.dir },
         { cause: error },
       );
     }
   }
+}
+
+/** What lmdb rejects all promises of a failed transaction with. It rejects one of its own too, which
+ *  nobody can wait for: a program that must not die of it has to let that one pass. */
+export function isFailedCommit(error: unknown): error is Error & { commitError: Promise<never> } {
+  return error instanceof Error && 'commitError' in error && error.commitError instanceof Promise;
 }
 
 /** Fixed width, so that problem 1 is no prefix of problem 10. */
