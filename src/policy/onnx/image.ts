@@ -5,8 +5,8 @@ import { Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
 import type { ImageRef } from '../../../search/types.js';
-import { floats } from './engine.js';
 import type { ImageSettings } from './folder.js';
+import { floats } from './tensors.js';
 
 /** What the projector makes of a picture. */
 export interface ImageFeatures {

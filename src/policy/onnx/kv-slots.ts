@@ -104,10 +104,10 @@ export class KvSlots {
   ): void {
     if (buffer === undefined || rows === undefined) return;
     const { kvHeads, headDim } = this.shape;
-    const { data, stride } = rows;
+    const { data } = rows;
     for (let head = 0; head < kvHeads; head++) {
       let to = slot * this.slotFloats + head * this.headFloats + row * headDim;
-      let from = rows.offset + (batchIndex * kvHeads + head) * stride * headDim;
+      let from = rows.offset + batchIndex * rows.sequenceStride + head * rows.headStride;
       // A loop beats TypedArray.set with its subarray for rows of some dozen floats.
       for (const end = from + headDim; from < end; from++, to++) buffer[to] = data[from] ?? 0;
     }
@@ -163,7 +163,7 @@ export function blockKv(
   let part = 0;
   for (const tensor of [...keys, ...values]) {
     for (let head = 0; head < kvHeads; head++) {
-      const from = tensor.offset + (batchIndex * kvHeads + head) * tensor.stride * headDim;
+      const from = tensor.offset + batchIndex * tensor.sequenceStride + head * tensor.headStride;
       const at = (part * kvHeads + head) * BLOCK_ROWS * headDim;
       kv.set(tensor.data.subarray(from, from + rows * headDim), at);
     }
