@@ -288,14 +288,14 @@ def step_feeds(config, embeds, prompt, count, padding):
     bias = np.full((1, 1, 1, embeds.shape[1] + 2 * padding + 1), MASKED, np.float32)
     own = prompt + padding
     bias[..., :prompt] = bias[..., own : own + count] = bias[..., -1] = 0
-    queries = np.arange(kv_heads * group, dtype=np.int32).reshape(1, kv_heads, group)
-    rows = np.arange(kv_heads, dtype=np.int32)[None, :, None] * 2 * group + np.arange(group, dtype=np.int32)
+    # (0, kv_head, query) for every query, which is also its place in the only tile.
+    queries = np.stack(np.indices((1, kv_heads, group)), axis=-1)
     return {
         "inputs_embeds": embeds[:, prompt + count : prompt + count + 1],
         "positions": np.array([[prompt + count]]),
         "attention_bias": bias,
         "tile_queries": np.concatenate([queries, queries], axis=2),
-        "sequence_rows": rows,
+        "sequence_rows": queries,
     }
 
 

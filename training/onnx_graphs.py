@@ -189,14 +189,14 @@ def step_decoder(config, weights):
     positions                  [batch, 1], where the tokens stand
     attention_bias             [batch, 1, 1, prefix + own + 1], 0 for what a token sees and MASKED for
                                padding; the last column is the token itself
-    tile_queries               int32 [tiles, kv_heads, rows * group]: indices into [batch * heads]
-    sequence_rows              int32 [batch, kv_heads, group]: indices into what tile_queries made,
-                               [tiles * kv_heads * rows * group]
+    tile_queries               [tiles, kv_heads, rows * group, 3]: the sequence, kv_head and query of its
+                               group that each row of a tile is
+    sequence_rows              [batch, kv_heads, group, 3]: the tile, kv_head and row of each query
     prefix_key_values.N.key    and .value [tiles, kv_heads, prefix, head_dim]
     past_key_values.N.key      and .value [batch, kv_heads, own, head_dim]
 
-    Outputs: logits [batch, 1, vocab], and new_key_values [batch, 1, layers * 2 * kv_heads * head_dim],
-    of each layer the new row of keys and then that of values. With at least two `rows * group`, what
+    Outputs: logits [batch, 1, vocab], and new_key_values [batch, layers * 2 * kv_heads, 1, head_dim], of
+    each layer the new row of keys and then that of values. With at least two `rows * group`, what
     a sequence gets does not depend on the others, to the last bit."""
     c = config
     g = DecoderGraph(config, weights)
@@ -208,30 +208,30 @@ def step_decoder(config, weights):
     x, new = "inputs_embeds", []
     for layer in range(c.num_hidden_layers):
         qkv = g.linear(g.rms_norm(x, f"layers.{layer}.input_norm.weight"), f"layers.{layer}.qkv")
-        qk, v = g.split(qkv, [(heads + kv_heads) * dim, kv_heads * dim])
+        qk, v = g.split(g.reshape(qkv, [-1, heads + 2 * kv_heads, 1, dim]), [heads + kv_heads, kv_heads], axis=1)
         qk = g.node("RotaryEmbedding", [qk, "positions", "rotary.cos", "rotary.sin"], domain=CONTRIB)
-        q, k = g.split(qk, [heads * dim, kv_heads * dim])
+        q, k = g.split(qk, [heads, kv_heads], axis=1)
         new += [k, v]
-        q = g.reshape(q, [-1, kv_heads, group, dim])
-        k, v = (g.reshape(rows, [-1, kv_heads, 1, dim]) for rows in (k, v))
+        if group > 1:
+            q = g.reshape(q, [-1, kv_heads, group, dim])
         mixed = step_attention(g, layer, (q, k, v), widths)
         mixed = g.reshape(mixed, [-1, 1, heads * dim])
         x = g.node("Add", [x, g.linear(mixed, f"layers.{layer}.o")])
         x = g.node("Add", [x, g.feed_forward(g.rms_norm(x, f"layers.{layer}.post_norm.weight"), layer)])
     g.node("MatMul", [g.rms_norm(x, "norm.weight"), g.weight("lm_head.weight")], name="logits")
-    g.node("Concat", new, name="new_key_values", axis=-1)
+    g.node("Concat", new, name="new_key_values", axis=1)
     inputs = [
         value("inputs_embeds", ["batch", 1, c.hidden_size]),
         value("positions", ["batch", 1], TensorProto.INT64),
         value("attention_bias", ["batch", 1, 1, "prefix + own + 1"]),
-        value("tile_queries", ["tiles", kv_heads, "rows * group"], TensorProto.INT32),
-        value("sequence_rows", ["batch", kv_heads, group], TensorProto.INT32),
+        value("tile_queries", ["tiles", kv_heads, "rows * group", 3], TensorProto.INT64),
+        value("sequence_rows", ["batch", kv_heads, group, 3], TensorProto.INT64),
         *past_values(c, "prefix", ["tiles", kv_heads, "prefix", dim]),
         *past_values(c, "past", ["batch", kv_heads, "own", dim]),
     ]
     outputs = [
         value("logits", ["batch", 1, c.vocab_size]),
-        value("new_key_values", ["batch", 1, c.num_hidden_layers * 2 * kv_heads * dim]),
+        value("new_key_values", ["batch", c.num_hidden_layers * 2 * kv_heads, 1, dim]),
     ]
     return g.model("decoder_step", inputs, outputs)
 
@@ -245,9 +245,8 @@ def step_attention(g, layer, query_key_value, widths):
 
     def through_tiles(rows, tensor):
         """rows [batch, kv_heads, group, n] times each tile's [tiles, kv_heads, n, m]."""
-        tiled = g.node("Gather", [g.node("Flatten", [rows], axis=3), "tile_queries"])
-        product = g.node("MatMul", [tiled, tensor])
-        return g.node("Gather", [g.node("Flatten", [product], axis=3), "sequence_rows"])
+        product = g.node("MatMul", [g.node("GatherND", [rows, "tile_queries"]), tensor])
+        return g.node("GatherND", [product, "sequence_rows"])
 
     shared = through_tiles(q, transposed(g, prefix_k))
     own = g.node("MatMul", [q, transposed(g, past_k)])

@@ -287,8 +287,9 @@ export class Batcher {
 
   private pass({ sequences, slots, tiles }: Group, embeds: Float32Array): Promise<DecoderOutput> {
     const batch = sequences.length;
-    const positions = Int32Array.from(sequences, (sequence) => sequence.length);
-    const past = slots.past(batch);
+    const { keys, values } = slots.past(batch);
+    const positions = new Int32Array(batch);
+    for (let b = 0; b < batch; b++) positions[b] = sequences[b]?.length ?? 0;
     if (tiles === null || this.decoder.step === null) {
       return this.decoder.run({
         batch,
@@ -297,17 +298,23 @@ export class Batcher {
         embeds,
         pastLength: positions,
         logitsAt: new Int32Array(batch),
-        ...past,
+        keys,
+        values,
       });
     }
-    const lengths = Int32Array.from(sequences, (sequence) => sequence.ownLength);
+    const lengths = new Int32Array(batch);
+    const tileOf = new Int32Array(batch);
+    for (let b = 0; b < batch; b++) {
+      lengths[b] = sequences[b]?.ownLength ?? 0;
+      tileOf[b] = sequences[b]?.tile?.slot ?? 0;
+    }
     return this.decoder.step({
       batch,
       embeds,
       positions,
-      tileOf: Int32Array.from(sequences, (sequence) => sequence.tile?.slot ?? 0),
+      tileOf,
       prefix: tiles.past(),
-      own: { rows: slots.rows, lengths, ...past },
+      own: { rows: slots.rows, lengths, keys, values },
     });
   }
 

@@ -10,7 +10,7 @@ import type {
   NewRows,
 } from './decoder.js';
 import { stepDecoder } from './step-decoder.js';
-import { addKv, bigints, floats, kvNames, requireNames } from './tensors.js';
+import { bigints, floats, KvFeeds, kvNames, requireNames } from './tensors.js';
 
 export interface SessionOptions {
   readonly intraOpThreads: number;
@@ -51,12 +51,13 @@ export function appendDecoder(
   const inputs = ['inputs_embeds', 'past_length', ...kvNames('past', shape)];
   const outputs = ['logits', 'new_keys', 'new_values'];
   requireNames(session, 'decoder_append.onnx', [...inputs, 'logits_positions'], outputs);
+  const pastFeeds = pastFeeder(shape);
   return {
     name: 'append',
     shape,
     async run(input) {
       const { batch, tokens } = input;
-      const feeds = pastFeeds(input, shape);
+      const feeds = pastFeeds(input);
       feeds.inputs_embeds = new Tensor('float32', input.embeds, [batch, tokens, shape.hidden]);
       feeds.past_length = new Tensor('int64', bigints(input.pastLength), [batch]);
       feeds.logits_positions = new Tensor('int64', bigints(input.logitsAt), [batch, 1]);
@@ -96,12 +97,13 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
     ['logits', ...presents],
   );
   const takesPositions = session.inputNames.includes('position_ids');
+  const pastFeeds = pastFeeder(shape);
   return {
     name: 'merged',
     shape,
     async run(input) {
       const { batch, tokens, past } = input;
-      const feeds = pastFeeds(input, shape);
+      const feeds = pastFeeds(input);
       feeds.inputs_embeds = new Tensor('float32', input.embeds, [batch, tokens, shape.hidden]);
       feeds.attention_mask = new Tensor('int64', attentionMask(input), [batch, past + tokens]);
       if (takesPositions) {
@@ -125,10 +127,13 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
   };
 }
 
-function pastFeeds(input: DecoderInput, shape: DecoderShape): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  addKv(feeds, 'past', input.batch, { ...input, rows: input.past }, shape);
-  return feeds;
+function pastFeeder(shape: DecoderShape): (input: DecoderInput) => Record<string, Tensor> {
+  const past = new KvFeeds('past', shape);
+  return (input) => {
+    const feeds: Record<string, Tensor> = {};
+    past.add(feeds, input.batch, { ...input, rows: input.past });
+    return feeds;
+  };
 }
 
 /** 1 for the valid rows of the past and for the new tokens, 0 for the padding between them. */

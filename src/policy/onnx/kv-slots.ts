@@ -28,6 +28,7 @@ export class KvSlots {
   readonly keys: Float32Array[];
   readonly values: Float32Array[];
   private capacity = 0;
+  private lastPast: { slots: number; keys: Float32Array[]; values: Float32Array[] } | null = null;
   private readonly headFloats: number;
   private readonly slotFloats: number;
 
@@ -48,6 +49,7 @@ export class KvSlots {
     if (slots <= this.capacity || this.slotFloats === 0) return;
     const floats = Math.max(slots, this.capacity * 2, 4) * this.slotFloats;
     const used = this.capacity * this.slotFloats;
+    this.lastPast = null;
     this.capacity = Number.MAX_SAFE_INTEGER;
     for (const buffers of [this.keys, this.values]) {
       for (const [layer, old] of buffers.entries()) {
@@ -62,6 +64,7 @@ export class KvSlots {
 
   /** Gives the buffers back; the slots are empty afterwards. */
   release(): void {
+    this.lastPast = null;
     for (const buffers of [this.keys, this.values]) {
       for (const [layer, buffer] of buffers.entries()) {
         this.pool.give(buffer);
@@ -71,13 +74,18 @@ export class KvSlots {
     this.capacity = 0;
   }
 
-  /** The first `slots` slots of every layer. */
+  /** The first `slots` slots of every layer; the same arrays as last time if they lie where they
+   *  lay then. */
   past(slots: number): { keys: Float32Array[]; values: Float32Array[] } {
-    const end = slots * this.slotFloats;
-    return {
-      keys: this.keys.map((buffer) => buffer.subarray(0, end)),
-      values: this.values.map((buffer) => buffer.subarray(0, end)),
-    };
+    if (this.lastPast?.slots !== slots) {
+      const end = slots * this.slotFloats;
+      this.lastPast = {
+        slots,
+        keys: this.keys.map((buffer) => buffer.subarray(0, end)),
+        values: this.values.map((buffer) => buffer.subarray(0, end)),
+      };
+    }
+    return this.lastPast;
   }
 
   /** Writes one new row per head of every layer.

@@ -21,6 +21,7 @@ const TILE_ROWS = 16;
 export class PrefixTiles {
   private slots: KvSlots;
   private readonly tiles: Tile[] = [];
+  private lengths = new Int32Array(0);
 
   constructor(
     private readonly shape: DecoderShape,
@@ -43,6 +44,7 @@ export class PrefixTiles {
       this.slots.reserve(tile.slot + 1);
       this.slots.copyBlocks(tile.slot, blocks);
       this.tiles.push(tile);
+      this.lengths = Int32Array.from(this.tiles, (one) => one.length);
     }
     tile.members += 1;
     return tile;
@@ -57,6 +59,7 @@ export class PrefixTiles {
       this.tiles[tile.slot] = last;
       last.slot = tile.slot;
     }
+    this.lengths = Int32Array.from(this.tiles, (one) => one.length);
     const rows = paddedRows(this.longest());
     // Only where it saves half: copying all prefixes costs several passes' reading.
     if (rows * 2 <= this.slots.rows) this.pad(rows, true);
@@ -64,8 +67,8 @@ export class PrefixTiles {
 
   past(): StepInput['prefix'] {
     const tiles = this.tiles.length;
-    const lengths = Int32Array.from(this.tiles, (tile) => tile.length);
-    return { tiles, rows: this.slots.rows, lengths, ...this.slots.past(tiles) };
+    const { keys, values } = this.slots.past(tiles);
+    return { tiles, rows: this.slots.rows, lengths: this.lengths, keys, values };
   }
 
   private longest(): number {

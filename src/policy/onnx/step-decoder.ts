@@ -1,6 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { DecoderOutput, DecoderShape, NewRows, StepInput } from './decoder.js';
-import { addKv, bigints, floats, kvNames, requireNames } from './tensors.js';
+import { bigints, floats, KvFeeds, kvNames, requireNames } from './tensors.js';
 
 /** What hides padding: its exponential is exactly 0, and unlike -Infinity it never makes a NaN. */
 const MASKED = -1e30;
@@ -23,24 +23,26 @@ export function stepDecoder(
   );
   const scratch = new Scratch();
   const group = shape.heads / shape.kvHeads;
+  const prefixFeeds = new KvFeeds('prefix', shape);
+  const ownFeeds = new KvFeeds('past', shape);
   return async (input) => {
     const { batch, prefix, own } = input;
     const width = prefix.rows + own.rows + 1;
     const bias = scratch.floats(batch * width);
     fillBias(bias, input);
     const rows = tileRows(input);
-    const queries = scratch.ints(0, prefix.tiles * shape.heads * rows);
-    const places = scratch.ints(1, batch * shape.heads);
+    const queries = scratch.ints(0, prefix.tiles * shape.heads * rows * 3);
+    const places = scratch.ints(1, batch * shape.heads * 3);
     fillPlaces(queries, places, rows, input, shape);
     const feeds: Record<string, Tensor> = {
       inputs_embeds: new Tensor('float32', input.embeds, [batch, 1, shape.hidden]),
       positions: new Tensor('int64', bigints(input.positions), [batch, 1]),
       attention_bias: new Tensor('float32', bias, [batch, 1, 1, width]),
-      tile_queries: new Tensor('int32', queries, [prefix.tiles, shape.kvHeads, rows * group]),
-      sequence_rows: new Tensor('int32', places, [batch, shape.kvHeads, group]),
+      tile_queries: new Tensor('int64', queries, [prefix.tiles, shape.kvHeads, rows * group, 3]),
+      sequence_rows: new Tensor('int64', places, [batch, shape.kvHeads, group, 3]),
     };
-    addKv(feeds, 'prefix', prefix.tiles, prefix, shape);
-    addKv(feeds, 'past', batch, own, shape);
+    prefixFeeds.add(feeds, prefix.tiles, prefix);
+    ownFeeds.add(feeds, batch, own);
     const results = await session.run(feeds);
     const data = floats(results, 'new_key_values');
     return {
@@ -76,29 +78,44 @@ function fillBias(bias: Float32Array, { tileOf, prefix, own }: StepInput): void 
   }
 }
 
-/** Where the queries of [batch, heads] go in the tiles' [tiles, kvHeads, rows · group], and back.
- *  A tile's idle rows repeat some query; nobody reads what comes of it. */
+/** Which query, as (sequence, kvHead, query of its group), each row of the tiles is,
+ *  [tiles, kvHeads, rows · group, 3]; and the place, as (tile, kvHead, row), of each query,
+ *  [batch, heads, 3]. A tile's idle rows repeat the first query; nobody reads what comes of it. */
 function fillPlaces(
-  queries: Int32Array,
-  places: Int32Array,
+  queries: BigInt64Array,
+  places: BigInt64Array,
   rows: number,
   { tileOf, prefix }: StepInput,
   { heads, kvHeads }: DecoderShape,
 ): void {
   const group = heads / kvHeads;
   const filled = new Int32Array(prefix.tiles);
-  queries.fill(0);
+  const to = lowWords(queries);
+  const from = lowWords(places);
+  to.fill(0);
   for (let b = 0; b < tileOf.length; b++) {
     const tile = tileOf[b] ?? 0;
     const row = filled[tile] ?? 0;
     filled[tile] = row + 1;
     for (let head = 0; head < heads; head++) {
       const kvHead = Math.floor(head / group);
-      const at = ((tile * kvHeads + kvHead) * rows + row) * group + (head % group);
-      queries[at] = b * heads + head;
-      places[b * heads + head] = at;
+      const query = head % group;
+      setTriple(to, ((tile * kvHeads + kvHead) * rows + row) * group + query, b, kvHead, query);
+      setTriple(from, b * heads + head, tile, kvHead, row * group + query);
     }
   }
+}
+
+/** The values of small int64s at even places: BigInts would be far slower to make. Every platform
+ *  that the runtime is built for has the low word first. */
+function lowWords(values: BigInt64Array): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.length * 2);
+}
+
+function setTriple(words: Int32Array, index: number, a: number, b: number, c: number): void {
+  words[6 * index] = a;
+  words[6 * index + 2] = b;
+  words[6 * index + 4] = c;
 }
 
 /** Per layer its part of [batch, layers, 2, kvHeads, headDim]. */
@@ -115,16 +132,17 @@ function newRows(data: Float32Array, part: 0 | 1, shape: DecoderShape): NewRows[
 /** Inputs that are filled anew at every pass: a run has read them by the time it is over. */
 class Scratch {
   private float = new Float32Array(0);
-  private readonly int = [new Int32Array(0), new Int32Array(0)];
+  private readonly int = [new BigInt64Array(0), new BigInt64Array(0)];
 
   floats(size: number): Float32Array {
     if (this.float.length < size) this.float = new Float32Array(size * 2);
     return this.float.subarray(0, size);
   }
 
-  ints(which: 0 | 1, size: number): Int32Array {
-    let buffer = this.int[which] ?? new Int32Array(0);
-    if (buffer.length < size) buffer = new Int32Array(size * 2);
+  /** High words are 0. */
+  ints(which: 0 | 1, size: number): BigInt64Array {
+    let buffer = this.int[which] ?? new BigInt64Array(0);
+    if (buffer.length < size) buffer = new BigInt64Array(size * 2);
     this.int[which] = buffer;
     return buffer.subarray(0, size);
   }

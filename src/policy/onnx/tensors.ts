@@ -40,20 +40,33 @@ export function kvNames(name: string, shape: DecoderShape): string[] {
   ]).flat();
 }
 
-/** Adds the inputs `kvNames` names, each [count, kvHeads, rows, headDim]. */
-export function addKv(
-  feeds: Record<string, Tensor>,
-  name: string,
-  count: number,
-  kv: PaddedKv,
-  shape: DecoderShape,
-): void {
-  const dims = [count, shape.kvHeads, kv.rows, shape.headDim];
-  for (let layer = 0; layer < shape.layers; layer++) {
-    const keys = kv.keys[layer] ?? new Float32Array(0);
-    const values = kv.values[layer] ?? new Float32Array(0);
-    feeds[`${name}_key_values.${layer}.key`] = new Tensor('float32', keys, dims);
-    feeds[`${name}_key_values.${layer}.value`] = new Tensor('float32', values, dims);
+/** Feeds the key and value inputs `names`, each [count, kvHeads, rows, headDim]. Most passes find the
+ *  arrays of the pass before, and making some dozen tensors takes as long as sampling a token. */
+export class KvFeeds {
+  private readonly names: readonly string[];
+  private tensors: Tensor[] = [];
+  private of: readonly Float32Array[] | null = null;
+
+  constructor(
+    name: string,
+    private readonly shape: DecoderShape,
+  ) {
+    this.names = kvNames(name, shape);
+  }
+
+  add(feeds: Record<string, Tensor>, count: number, kv: PaddedKv): void {
+    if (this.of !== kv.keys) {
+      const dims = [count, this.shape.kvHeads, kv.rows, this.shape.headDim];
+      this.tensors = this.names.map((_, index) => {
+        const arrays = index % 2 === 0 ? kv.keys : kv.values;
+        return new Tensor('float32', arrays[index >> 1] ?? new Float32Array(0), dims);
+      });
+      this.of = kv.keys;
+    }
+    for (let index = 0; index < this.names.length; index++) {
+      const tensor = this.tensors[index];
+      if (tensor !== undefined) feeds[this.names[index] ?? ''] = tensor;
+    }
   }
 }
 
