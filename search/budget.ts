@@ -32,21 +32,52 @@ export function emptyUsage(): Usage {
     policyTokens: 0,
     promptTokens: 0,
     cachedTokens: 0,
+    prmCalls: 0,
+    prmTokens: 0,
+    criticCalls: 0,
+    criticTokens: 0,
     ungraded: 0,
     replayed: 0,
   };
 }
 
-/** Adds `spent` to `total` in place. */
-export function addUsage(total: Usage, spent: Readonly<Usage>): void {
-  total.calls += spent.calls;
-  total.rollouts += spent.rollouts;
-  total.policyTokens += spent.policyTokens;
-  total.promptTokens += spent.promptTokens;
-  total.cachedTokens += spent.cachedTokens;
-  total.ungraded += spent.ungraded;
-  total.replayed += spent.replayed;
+/** Adds `spent` to `total` in place. A count that an older record lacks is 0. */
+export function addUsage(total: Usage, spent: Readonly<Partial<Usage>>): void {
+  for (const name of USAGE_NAMES) total[name] += spent[name] ?? 0;
 }
+
+/** Takes `spent` from `total` in place. */
+export function subtractUsage(total: Usage, spent: Readonly<Partial<Usage>>): void {
+  for (const name of USAGE_NAMES) total[name] -= spent[name] ?? 0;
+}
+
+/** How many of `wanted` further rollouts the budget affords, at least 1 (whether anything may be
+ *  asked at all is `spentLimit`'s to say). Tokens and seconds are reckoned at the mean of the
+ *  rollouts so far, so a round overshoots by little; before the first one a limited budget
+ *  affords 1. */
+export function affordable(
+  budget: Budget,
+  usage: Usage,
+  elapsedMs: number,
+  wanted: number,
+): number {
+  const { maxTotalRollouts, maxPolicyTokens, maxSeconds } = budget;
+  const perMean = (spent: number, limit: number) => {
+    if (limit <= 0) return wanted;
+    if (usage.rollouts === 0) return 1;
+    return spent === 0 ? wanted : Math.floor((limit - spent) / (spent / usage.rollouts));
+  };
+  const rolloutsLeft = maxTotalRollouts > 0 ? maxTotalRollouts - usage.rollouts : wanted;
+  const most = Math.min(
+    wanted,
+    rolloutsLeft,
+    perMean(usage.policyTokens, maxPolicyTokens),
+    perMean(elapsedMs / 1000, maxSeconds),
+  );
+  return Math.max(1, most);
+}
+
+const USAGE_NAMES = Object.keys(emptyUsage()) as (keyof Usage)[];
 
 function reached(spent: number, limit: number): boolean {
   return limit > 0 && spent >= limit;

@@ -20,7 +20,15 @@ export class SteptreeError extends Error {
 }
 
 /** Codes of errors raised in search/. */
-export const SEARCH_ERROR_CODES = ['LABEL_ALL_UNGRADED', 'OPTION_INVALID', 'REPLY_COUNT'] as const;
+export const SEARCH_ERROR_CODES = [
+  'ANSWER_GROUPS_INVALID',
+  'CRITIQUE_INVALID',
+  'LABEL_ALL_UNGRADED',
+  'OPTION_INVALID',
+  'REPLY_COUNT',
+  'SCORE_INVALID',
+  'STRATEGY_UNKNOWN',
+] as const;
 
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,6 +1,28 @@
-export { addUsage, type Budget, emptyUsage, NO_BUDGET, spentLimit } from './budget.js';
-export { type GradedRollouts, SearchContext, type SearchContextOptions } from './context.js';
+export {
+  AGGREGATIONS,
+  type Aggregation,
+  type AggregationName,
+  aggregate,
+  aggregationOptions,
+  pathScore,
+  unitScore,
+} from './aggregate.js';
+export {
+  addUsage,
+  type Budget,
+  emptyUsage,
+  NO_BUDGET,
+  spentLimit,
+  subtractUsage,
+} from './budget.js';
+export {
+  type GradedRollouts,
+  type SampleWish,
+  SearchContext,
+  type SearchContextOptions,
+} from './context.js';
 export { errorCode, errorMessage, SEARCH_ERROR_CODES, SteptreeError } from './errors.js';
+export type { PathFinish } from './expand.js';
 export { Heap } from './heap.js';
 export { credibleInterval } from './interval.js';
 export { consensus } from './labels/consensus.js';
@@ -23,5 +45,30 @@ export type { LabelResult, Selection } from './labels/result.js';
 export { stepRollouts } from './labels/step-rollouts.js';
 export { type StateJson, type TreeJson, treeFromJson, treeToJson } from './labels/tree-json.js';
 export { contentHash, createRandom, deriveSeed, sampleWithoutReplacement } from './rng.js';
+export {
+  type GroupVotes,
+  isSettled,
+  SELECTIONS,
+  type SelectionName,
+  selectWinner,
+  tallyVotes,
+  type Votable,
+} from './select.js';
+export {
+  STRATEGIES,
+  STRATEGY_NAMES,
+  type StrategyEntry,
+  type StrategyName,
+  type StrategyNeed,
+  strategyNamed,
+} from './strategies/index.js';
+export type {
+  AnswerVotes,
+  Candidate,
+  Origin,
+  SolveResult,
+  Strategy,
+} from './strategies/result.js';
 export { NO_STATE, ROOT, type StateIndex, StateTree } from './tree.js';
 export type * from './types.js';
+export { checkCritique, checkScores } from './validate.js';

@@ -209,6 +209,16 @@ export interface Usage {
   policyTokens: number;
   promptTokens: number;
   cachedTokens: number;
+  /** Of the calls, those to a reward model, whole batches of paths counting once. */
+  prmCalls: number;
+  /** Tokens that reward models computed. A path's share is counted once per search, however often
+   *  it is looked up, and also where a stored reply answered. */
+  prmTokens: number;
+  /** Of the calls, those to a critic. */
+  criticCalls: number;
+  /** Tokens that critics read and wrote. Apart from `prmTokens`: a critic writes its tokens one by
+   *  one, as a policy does, a reward model computes them in one pass. */
+  criticTokens: number;
   /** Rollouts whose answer could not be graded. */
   ungraded: number;
   /** Calls answered from stored replies. */

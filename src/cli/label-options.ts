@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { errorMessage, SteptreeError } from '../../search/errors.js';
 import {
   consensusOptions,
   estimateOptions,
@@ -9,6 +7,7 @@ import {
   pathOptions,
   stepRolloutsOptions,
 } from '../../search/labels/options.js';
+import { readConfigFile } from '../config/config-file.js';
 import { addFlags, parseOptions } from '../config/flags.js';
 import { budgetOptions, policyOptions, runOptions, samplingOptions } from '../config/options.js';
 import { pickOptions, prefixShape } from '../config/shapes.js';
@@ -86,26 +85,4 @@ export function policySettings(options: AllLabelOptions): PolicySettings {
 export function parseLabelOptions(given: Record<string, unknown>): AllLabelOptions {
   const file = typeof given.config === 'string' ? readConfigFile(given.config) : {};
   return parseOptions(labelOptions, given, file) as AllLabelOptions;
-}
-
-function readConfigFile(path: string): Record<string, unknown> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new SteptreeError(
-      'OPTION_CONFIG_UNREADABLE',
-      `cannot read the config file ${path}: ${errorMessage(error)}; it must be a JSON object of options in camel case`,
-      { path },
-      { cause: error },
-    );
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-    throw new SteptreeError(
-      'OPTION_CONFIG_UNREADABLE',
-      `the config file ${path} must hold a JSON object of options in camel case`,
-      { path },
-    );
-  }
-  return parsed as Record<string, unknown>;
 }

@@ -7,6 +7,7 @@ import { EXIT, reportError } from './exit.js';
 import { exportCommand } from './export.js';
 import { figmathCommand } from './figmath.js';
 import { labelCommand } from './label.js';
+import { scoreCommand } from './score.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -71,7 +72,15 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
     );
-  for (const make of [labelCommand, exportCommand, figmathCommand, demoCommand, doctorCommand]) {
+  const commands = [
+    labelCommand,
+    scoreCommand,
+    exportCommand,
+    figmathCommand,
+    demoCommand,
+    doctorCommand,
+  ];
+  for (const make of commands) {
     root.addCommand(make(io).copyInheritedSettings(root));
   }
   // exitOverride is not inherited by commands that were made before.

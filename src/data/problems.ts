@@ -34,6 +34,8 @@ export interface ReadOptions {
   readonly checkImages?: ImageCheck;
   /** Labelling needs gold answers, solving doesn't. Default true. */
   readonly requireAnswer?: boolean;
+  /** Refuse an id that stands in the file twice. Default true. */
+  readonly uniqueIds?: boolean;
   /** Told once which foreign format was detected. */
   readonly onWarning?: (message: string) => void;
 }
@@ -115,7 +117,8 @@ interface Complaint {
   readonly text: string;
 }
 
-class ProblemReader {
+/** Turns the records of one file into problems, one after the other. */
+export class ProblemReader {
   private readonly dir: string;
   private readonly seen = new Map<string, number>();
   private readonly checkImage;
@@ -166,7 +169,7 @@ class ProblemReader {
     if (!result.success) return fieldComplaint(result.error.issues[0], fields);
     const problem = result.data;
     const first = this.seen.get(problem.id);
-    if (first !== undefined) {
+    if (first !== undefined && this.options.uniqueIds !== false) {
       return {
         code: 'PROBLEM_ID_DUPLICATE',
         field: 'id',

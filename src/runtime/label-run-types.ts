@@ -44,6 +44,8 @@ export interface RunSummary {
   readonly policyTokens: number;
   readonly promptTokens: number;
   readonly cachedTokens: number;
+  /** Tokens that the judge read and wrote; 0 where it does not say. */
+  readonly criticTokens: number;
   readonly calls: number;
   readonly ungraded: number;
   /** Calls that this session answered from stored replies. */

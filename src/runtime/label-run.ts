@@ -358,6 +358,7 @@ export class LabelRun {
       policyTokens: usage.policyTokens,
       promptTokens: usage.promptTokens,
       cachedTokens: usage.cachedTokens,
+      criticTokens: usage.criticTokens,
       calls: usage.calls,
       ungraded: usage.ungraded,
       replayed: this.replayed,

@@ -1,4 +1,4 @@
-import { addUsage, emptyUsage } from '../../search/budget.js';
+import { addUsage, emptyUsage, subtractUsage } from '../../search/budget.js';
 import type { Usage } from '../../search/types.js';
 import type { ProblemRecord } from './run-store.js';
 
@@ -27,15 +27,6 @@ export class Totals {
     if (record.status !== 'failed') return;
     this.failed--;
     if (record.failure.kind === 'input') this.badInput--;
-    const usage = record.usage;
-    addUsage(this.usage, {
-      calls: -usage.calls,
-      rollouts: -usage.rollouts,
-      policyTokens: -usage.policyTokens,
-      promptTokens: -usage.promptTokens,
-      cachedTokens: -usage.cachedTokens,
-      ungraded: -usage.ungraded,
-      replayed: -usage.replayed,
-    });
+    subtractUsage(this.usage, record.usage);
   }
 }

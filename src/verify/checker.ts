@@ -2,7 +2,7 @@
  *  about what rules can't decide, and remembers. */
 import { z } from 'zod';
 import type { Problem, Step, Verdict, Verifier } from '../../search/types.js';
-import { abortable } from './abortable.js';
+import { abortable } from '../policy/abortable.js';
 import { CheckPool } from './check-pool.js';
 import type { Comparison, Gold } from './equivalence.js';
 import { extractAnswer } from './extract.js';

@@ -1,9 +1,17 @@
 /** A chat server as judge of steps: it reads a whole solution and points at its first wrong step. */
 import { z } from 'zod';
-import { errorMessage, SteptreeError } from '../../search/errors.js';
+import {
+  askForJson,
+  type Complaint,
+  isComplaint,
+  readJson,
+  type SchemaDialect,
+} from '../../prm/json-reply.js';
+import { withPictures } from '../../prm/prompt.js';
+import { SteptreeError } from '../../search/errors.js';
 import type { Critic, Critique, Problem, Step } from '../../search/types.js';
 import { createImageEncoder } from '../policy/openai/images.js';
-import { type ChatServer, createChatServer, type JudgeContext } from './judge.js';
+import { createChatServer, type JudgeContext } from './judge.js';
 import type { JudgeOptions } from './options.js';
 
 const systemPrompt =
@@ -69,7 +77,7 @@ export function createJudgeCritic(
   const server = createChatServer(url, options, context);
   const encoder = createImageEncoder(64e6);
   // Found out by the first refusal, then kept to.
-  const dialect = { takesSchema: true };
+  const dialect: SchemaDialect = { takesSchema: true };
   return {
     name: server.name,
     close: () => server.close(),
@@ -77,51 +85,35 @@ export function createJudgeCritic(
       const images = options.judgeImages
         ? await Promise.all(problem.images.map((image) => encoder.dataUrl(image)))
         : [];
-      const messages = critiqueMessages(problem, steps, images);
-      const ask = (conversation: readonly unknown[]) =>
-        chat(server, dialect, conversation, options.judgeMaxTokens, signal);
-      const reply = await ask(messages);
-      const first = readCritique(reply, steps.length);
-      if (!('complaint' in first)) return first;
-      const repaired = readCritique(
-        await ask([...messages, ...repairMessages(reply, first.complaint)]),
-        steps.length,
-      );
-      if (!('complaint' in repaired)) return repaired;
-      throw new SteptreeError(
-        'JUDGE_REPLY_INVALID',
-        `${server.name} gave no usable judgement of problem "${problem.id}", twice: ${repaired.complaint}; expected {"steps": [{"kind", "analysis", "correct"}]}. Raise --judge-max-tokens, or take a judge that can write JSON`,
-        { problemId: problem.id, complaint: repaired.complaint },
+      return askForJson<unknown, string, Critique>(
+        {
+          messages: critiqueMessages(problem, steps, images),
+          ask: (conversation, format) =>
+            server.chat(
+              {
+                messages: conversation,
+                maxTokens: options.judgeMaxTokens,
+                ...(format === undefined ? {} : { responseFormat: format }),
+              },
+              signal,
+            ),
+          textOf: (reply) => reply,
+          read: (reply) => readCritique(reply, steps.length),
+          responseFormat,
+          dialect,
+          giveUp: (complaint) => replyError(server.name, problem.id, complaint),
+        },
+        (role, content) => ({ role, content }),
       );
     },
   };
 }
 
-async function chat(
-  server: ChatServer,
-  dialect: { takesSchema: boolean },
-  messages: readonly unknown[],
-  maxTokens: number,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const request = { messages, maxTokens };
-  if (!dialect.takesSchema) return server.chat(request, signal);
-  try {
-    return await server.chat({ ...request, responseFormat }, signal);
-  } catch (error) {
-    if (!isFieldRefused(error)) throw error;
-    const reply = await server.chat(request, signal);
-    // Only now it is known that the schema was what the server disliked.
-    dialect.takesSchema = false;
-    return reply;
-  }
-}
-
-function isFieldRefused(error: unknown): boolean {
-  return (
-    error instanceof SteptreeError &&
-    error.code === 'POLICY_CALL_REFUSED' &&
-    (error.facts.status === 400 || error.facts.status === 422 || error.facts.status === 501)
+function replyError(name: string, problemId: string, complaint: string): SteptreeError {
+  return new SteptreeError(
+    'JUDGE_REPLY_INVALID',
+    `${name} gave no usable judgement of problem "${problemId}", twice: ${complaint}; expected {"steps": [{"kind", "analysis", "correct"}]}. Raise --judge-max-tokens, or take a judge that can write JSON`,
+    { problemId, complaint },
   );
 }
 
@@ -137,32 +129,15 @@ function critiqueMessages(
     ...answer,
     `Solution in ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}:\n\n${numbered}`,
   ].join('\n\n');
-  const pictures = images.map((url) => ({ type: 'image_url', image_url: { url } }));
-  return [
-    { role: 'system', content: systemPrompt },
-    {
-      role: 'user',
-      content: pictures.length === 0 ? text : [...pictures, { type: 'text', text }],
-    },
-  ];
-}
-
-function repairMessages(reply: string, complaint: string): unknown[] {
-  return [
-    { role: 'assistant', content: reply },
-    {
-      role: 'user',
-      content: `That could not be used: ${complaint}. Reply again with the JSON object alone.`,
-    },
-  ];
+  return [{ role: 'system', content: systemPrompt }, withPictures('user', images, text)];
 }
 
 /** Reads a judgement out of a reply that may wrap its JSON in words or a code fence. */
-function readCritique(reply: string, stepCount: number): Critique | { complaint: string } {
-  const json = findObject(reply);
-  if (json === undefined) return { complaint: 'it holds no complete JSON object' };
-  const parsed = parseJudged(json);
-  if ('complaint' in parsed) return parsed;
+function readCritique(reply: string, stepCount: number): Critique | Complaint {
+  const json = readJson(reply);
+  if (isComplaint(json)) return json;
+  const parsed = parseJudged(json.value);
+  if (isComplaint(parsed)) return parsed;
   const { steps } = parsed;
   const wrong = steps.findIndex((step) => !step.correct);
   if (wrong < 0 && steps.length !== stepCount) {
@@ -180,38 +155,10 @@ function readCritique(reply: string, stepCount: number): Critique | { complaint:
   };
 }
 
-function parseJudged(json: string): z.infer<typeof judgedSteps> | { complaint: string } {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch (error) {
-    return { complaint: `its JSON is broken (${errorMessage(error)})` };
-  }
+function parseJudged(value: unknown): z.infer<typeof judgedSteps> | Complaint {
   // Some models leave the outer object away.
   const parsed = judgedSteps.safeParse(Array.isArray(value) ? { steps: value } : value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   return { complaint: `${issue?.path.join('.') || 'the object'}: ${issue?.message}` };
-}
-
-/** The text from the first `{` or `[` to its partner, strings minded. */
-function findObject(reply: string): string | undefined {
-  const text = reply.split('</think>').at(-1) ?? '';
-  const start = text.search(/\{\s*"|\[\s*\{/);
-  if (start < 0) return undefined;
-  let depth = 0;
-  let inString = false;
-  for (let index = start; index < text.length; index++) {
-    const character = text[index];
-    if (inString) {
-      if (character === '\\') index++;
-      else if (character === '"') inString = false;
-    } else if (character === '"') inString = true;
-    else if (character === '{' || character === '[') depth++;
-    else if (character === '}' || character === ']') {
-      depth--;
-      if (depth === 0) return text.slice(start, index + 1);
-    }
-  }
-  return undefined;
 }

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { SteptreeError } from '../../search/errors.js';
 import type { Problem } from '../../search/types.js';
-import { createJsonClient, type JsonClient, type Timing } from '../policy/openai/index.js';
-import { abortable } from './abortable.js';
+import { abortable } from '../policy/abortable.js';
+import { createModelServer, type ModelServerContext } from '../policy/openai/index.js';
 import type { Comparison } from './equivalence.js';
 import type { JudgeOptions } from './options.js';
 
@@ -16,11 +16,7 @@ export interface AnswerJudge {
 }
 
 /** What a judge takes from the world. */
-export interface JudgeContext {
-  /** Environment variables, for the API key. Default: the process's. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly timing?: Timing;
-}
+export type JudgeContext = ModelServerContext;
 
 export interface ChatServer {
   readonly name: string;
@@ -46,7 +42,6 @@ const maxRemembered = 20_000;
 const chatReply = z.object({
   choices: z.array(z.object({ message: z.object({ content: z.string().nullish() }) })).min(1),
 });
-const modelList = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
 
 /** @param url of an OpenAI-compatible server
  *  @throws SteptreeError POLICY_URL_INVALID, POLICY_API_KEY_MISSING */
@@ -91,34 +86,26 @@ export function createAnswerJudge(
 export function createChatServer(
   url: string,
   options: JudgeOptions,
-  { env = process.env, timing }: JudgeContext = {},
+  context: JudgeContext = {},
 ): ChatServer {
-  const apiKey = readApiKey(options.judgeApiKeyEnv, env);
-  const client = createJsonClient(
-    url,
+  const server = createModelServer(
+    [url],
     {
-      ...(apiKey === undefined ? {} : { apiKey }),
+      model: options.judgeModel,
+      apiKeyEnv: options.judgeApiKeyEnv,
       requestTimeoutMs: options.judgeTimeoutMs,
-      connectTimeoutMs: Math.min(10_000, options.judgeTimeoutMs),
       maxRetries: options.judgeMaxRetries,
       retryBaseMs: 250,
       retryCapMs: 20_000,
+      flagPrefix: 'judge',
     },
-    timing,
+    context,
   );
-  let model: Promise<string> | undefined;
-  const modelName = () => {
-    model ??= findModel(client, options.judgeModel).catch((error: unknown) => {
-      model = undefined;
-      throw error;
-    });
-    return model;
-  };
   return {
-    name: `judge ${client.url}`,
+    name: `judge ${server.name}`,
     chat: async ({ messages, maxTokens, responseFormat }, signal) => {
       const body = {
-        model: await modelName(),
+        model: await server.model(signal),
         messages,
         temperature: 0,
         top_p: 1,
@@ -126,28 +113,16 @@ export function createChatServer(
         max_tokens: maxTokens,
         ...(responseFormat === undefined ? {} : { response_format: responseFormat }),
       };
-      const reply = chatReply.safeParse(await client.post('/chat/completions', body, signal));
+      const reply = chatReply.safeParse(await server.post('/chat/completions', body, { signal }));
       if (reply.success) return reply.data.choices[0]?.message.content ?? '';
       throw new SteptreeError(
         'JUDGE_REPLY_INVALID',
-        `${client.url} replied without choices[0].message.content; expected a chat completion. Check that the URL is an OpenAI-compatible chat server`,
-        { url: client.url },
+        `${server.name} replied without choices[0].message.content; expected a chat completion. Check that the URL is an OpenAI-compatible chat server`,
+        { url: server.name },
       );
     },
-    close: () => client.close(),
+    close: () => server.close(),
   };
-}
-
-async function findModel(client: JsonClient, named: string | undefined): Promise<string> {
-  if (named !== undefined) return named;
-  const list = modelList.safeParse(await client.get('/models'));
-  const first = list.success ? list.data.data[0]?.id : undefined;
-  if (first !== undefined) return first;
-  throw new SteptreeError(
-    'POLICY_MODEL_UNKNOWN',
-    `${client.url} lists no models; name the judge's with --judge-model`,
-    { url: client.url },
-  );
 }
 
 function answerMessages(problem: Problem, predicted: string): unknown[] {
@@ -173,18 +148,4 @@ function verdictOf(reply: string): Comparison {
   const word = /\b(yes|no)\b/i.exec(said)?.[1]?.toLowerCase();
   if (word === undefined) return { verdict: 'ungraded', reason: 'judge-unclear' };
   return { verdict: word === 'yes' ? 'equal' : 'different', reason: 'judge' };
-}
-
-function readApiKey(
-  name: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): string | undefined {
-  if (name === undefined) return undefined;
-  const key = env[name]?.trim();
-  if (key) return key;
-  throw new SteptreeError(
-    'POLICY_API_KEY_MISSING',
-    `the environment variable ${name} is not set; put the judge's API key there, or leave --judge-api-key-env away`,
-    { variable: name },
-  );
 }

@@ -10,6 +10,7 @@ const SNAPSHOT: RunSnapshot = {
   policyTokens: 1_000_000,
   promptTokens: 0,
   cachedTokens: 0,
+  criticTokens: 0,
   calls: 250,
   ungraded: 0,
   replayed: 0,

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { PRM_ERROR_CODES } from '../../prm/errors.js';
 import { SEARCH_ERROR_CODES } from '../../search/errors.js';
 import { OPTION_ERROR_CODES } from '../../src/config/errors.js';
 import { DATA_ERROR_CODES } from '../../src/data/errors.js';
@@ -13,6 +14,7 @@ import { VERIFY_ERROR_CODES } from '../../src/verify/errors.js';
 const declared = new Set<string>(
   [
     SEARCH_ERROR_CODES,
+    PRM_ERROR_CODES,
     OPTION_ERROR_CODES,
     DATA_ERROR_CODES,
     POLICY_ERROR_CODES,
@@ -26,7 +28,7 @@ const declared = new Set<string>(
 /** First argument of every `new SteptreeError(...)` of the product's code. */
 function raised(): Set<string> {
   const codes = new Set<string>();
-  for (const top of ['search', 'src']) {
+  for (const top of ['search', 'prm', 'src']) {
     for (const name of readdirSync(top, { recursive: true, encoding: 'utf8' })) {
       if (!name.endsWith('.ts')) continue;
       const text = readFileSync(join(top, name), 'utf8');

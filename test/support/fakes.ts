@@ -1,5 +1,8 @@
 import {
+  type AnswerGrouper,
   type Budget,
+  type Critic,
+  type Critique,
   NO_BUDGET,
   type PolicyModel,
   type Problem,
@@ -7,6 +10,7 @@ import {
   type Rollout,
   SearchContext,
   type Step,
+  type StepScorer,
   type Verifier,
 } from '../../search/index.js';
 
@@ -51,6 +55,82 @@ export const lastStepVerifier: Verifier = {
     })),
 };
 
+/** Samples of a tree of steps: the i-th sample of a prefix takes its i-th next step, around and
+ *  around; a rollout to the end goes on with choices by its seed. `Answer: …` ends a solution. */
+export function treePolicy(
+  next: (prefix: readonly Step[]) => readonly Step[],
+): PolicyModel & { calls: { prefix: readonly Step[]; n: number; until: string }[] } {
+  const calls: { prefix: readonly Step[]; n: number; until: string }[] = [];
+  const drawn = new Map<string, number>();
+  return {
+    name: 'tree',
+    calls,
+    async sample({ prefix, seeds, until }) {
+      calls.push({ prefix, n: seeds.length, until });
+      const rollouts = seeds.map((seed): Rollout => {
+        const place = [until, ...prefix].join('|');
+        const first = drawn.get(place) ?? 0;
+        drawn.set(place, first + 1);
+        const steps: Step[] = [];
+        for (let pick = first; ; pick = (seed >>> steps.length) % 97) {
+          const ways = next([...prefix, ...steps]);
+          const step = ways[pick % ways.length];
+          if (step === undefined) return { steps, finish: 'end', policyTokens: steps.length };
+          steps.push(step);
+          const ends = step.startsWith('Answer:');
+          if (ends || until === 'step') {
+            return { steps, finish: ends ? 'end' : 'step', policyTokens: steps.length };
+          }
+        }
+      });
+      return { rollouts, promptTokens: 0, cachedTokens: 0 };
+    },
+  };
+}
+
+/** A reward model of one line: the score of a step given the steps before it. */
+export function fakeScorer(
+  scoreOf: (step: Step, before: readonly Step[]) => number,
+): StepScorer & { asked: (readonly Step[])[][] } {
+  const asked: (readonly Step[])[][] = [];
+  return {
+    name: 'fake',
+    asked,
+    async score({ paths }) {
+      asked.push([...paths]);
+      return {
+        paths: paths.map((steps) => {
+          return { steps: steps.map((step, i) => scoreOf(step, steps.slice(0, i))) };
+        }),
+        prmTokens: 10 * paths.length,
+      };
+    },
+  };
+}
+
+export function fakeCritic(
+  judge: (steps: readonly Step[]) => Critique,
+): Critic & { asked: (readonly Step[])[] } {
+  const asked: (readonly Step[])[] = [];
+  return {
+    name: 'fake',
+    asked,
+    async critique(_problem, steps) {
+      asked.push(steps);
+      return judge(steps);
+    },
+  };
+}
+
+/** Groups by what stands behind `Answer: ` in the last step. */
+export const lastStepGrouper: AnswerGrouper = {
+  async group(_problem, solutions) {
+    const answers = solutions.map((steps) => /^Answer: (.*)/.exec(steps.at(-1) ?? '')?.[1] ?? null);
+    const names = [...new Set(answers.filter((answer) => answer !== null))];
+    return { answers, groups: answers.map((answer) => names.indexOf(answer ?? '')) };
+  },
+};
+
 export function fakeContext(
   policy: PolicyModel,
   options: {
@@ -60,6 +140,9 @@ export function fakeContext(
     budget?: Partial<Budget>;
     verifier?: Verifier;
     now?: () => number;
+    scorer?: StepScorer;
+    critic?: Critic;
+    grouper?: AnswerGrouper;
   } = {},
 ): SearchContext {
   return new SearchContext({
@@ -75,6 +158,9 @@ export function fakeContext(
       maxTokens: 100,
     },
     verifier: options.verifier ?? lastStepVerifier,
+    grouper: options.grouper ?? lastStepGrouper,
+    ...(options.scorer ? { scorer: options.scorer } : {}),
+    ...(options.critic ? { critic: options.critic } : {}),
     store: options.store ?? memoryStore(),
     budget: { ...NO_BUDGET, ...options.budget },
     now: options.now ?? (() => 0),

@@ -42,7 +42,8 @@ export interface JsonEndpointOptions {
 export interface JsonEndpoint {
   /** The base URL without credentials, fit for messages. */
   readonly url: string;
-  /** @throws HttpFailure; the signal's reason when it aborted; POLICY_CLOSED after `close`. */
+  /** @param path below the base URL (`/models`), or beside it (`../pooling`)
+   *  @throws HttpFailure; the signal's reason when it aborted; POLICY_CLOSED after `close`. */
   get(path: string, signal?: AbortSignal): Promise<unknown>;
   post(path: string, body: unknown, signal?: AbortSignal): Promise<unknown>;
   /** Ends all connections, also those of calls in flight. Idempotent. */
@@ -130,6 +131,12 @@ function parseBaseUrl(rawUrl: string): BaseUrl {
   };
 }
 
+/** `/models` lies below the base path, `../pooling` beside its last part. */
+function resolvePath(base: BaseUrl, path: string): string {
+  if (!path.startsWith('../')) return base.path + path;
+  return base.path.replace(/\/[^/]*$/, '') + path.slice(2);
+}
+
 function withoutUserInfo(url: string): string {
   return url.replace(/\/\/[^/@]*@/, '//');
 }
@@ -183,7 +190,7 @@ async function receive(
   const { base, headers, pool } = state;
   const request: Dispatcher.RequestOptions = {
     method: call.method,
-    path: base.path + call.path,
+    path: resolvePath(base, call.path),
     headers: call.body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
     body: call.body ?? null,
     signal,

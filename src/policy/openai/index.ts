@@ -1,4 +1,9 @@
-export { createJsonClient, type JsonClient } from './client.js';
+export { createImageEncoder, type ImageEncoder } from './images.js';
+export {
+  createModelServer,
+  type ModelServerContext,
+  type ModelServerSettings,
+} from './model-server.js';
 export { type OpenAiOptions, openaiOptions } from './options.js';
 export {
   createOpenAiPolicy,

@@ -7,10 +7,11 @@ import type {
   SampleRequest,
 } from '../../../search/types.js';
 import type { StepSplitter } from '../splitter.js';
+import { readApiKey } from './api-key.js';
 import { type Connection, connect, createReplica } from './connect.js';
 import { isRefusal, refuseImages } from './continuation.js';
 import { generationFields, learnFromRefusal } from './dialect.js';
-import { createJsonEndpoint, HttpFailure } from './http.js';
+import { createJsonEndpoint, type HttpFailure } from './http.js';
 import { createImageEncoder, type ImageEncoder } from './images.js';
 import { linkedAbort } from './linked-abort.js';
 import type { OpenAiOptions } from './options.js';
@@ -23,8 +24,9 @@ import {
   restateMessages,
 } from './prompt.js';
 import { createReplicaSet, type Replica, type ReplicaSet } from './replicas.js';
+import { withReplicas } from './replicated.js';
 import { type Choice, type ParsedReply, parseReply, toRollout } from './replies.js';
-import { systemTiming, type Timing, withRetries } from './retry.js';
+import { systemTiming, type Timing } from './retry.js';
 import { type Asker, Sampler } from './sampler.js';
 
 export interface OpenAiPolicy extends PolicyModel {
@@ -81,7 +83,7 @@ export async function createOpenAiPolicy(
   context: OpenAiPolicyContext,
 ): Promise<OpenAiPolicy> {
   const timing = context.timing ?? systemTiming;
-  const apiKey = readApiKey(options.apiKeyEnv, context.env ?? process.env);
+  const apiKey = readApiKey(options.apiKeyEnv, context.env ?? process.env, '--api-key-env');
   if (urls.length === 0) {
     throw new SteptreeError('POLICY_URL_INVALID', 'the openai host needs the URL of a server');
   }
@@ -205,32 +207,20 @@ class HttpPolicy implements OpenAiPolicy, Asker {
     wholeSolution: boolean,
     signal: AbortSignal,
   ): Promise<ParsedReply> {
-    const problemId = request.problem.id;
-    let failedOn: Replica | undefined;
-    const attempt = async (): Promise<ParsedReply> => {
-      const replica = this.replicas.pick(problemId, failedOn);
-      try {
-        const reply = await this.post(replica, request, prompt, seeds, wholeSolution, signal);
-        this.replicas.succeeded(replica);
-        return reply;
-      } catch (error) {
-        if (error instanceof HttpFailure && error.facts.retryable) {
-          this.replicas.failed(replica, error);
-          failedOn = replica;
-        } else {
-          this.replicas.released(replica);
-        }
-        throw error;
-      }
-    };
-    return withRetries(attempt, this.name, this.options, this.context.timing, {
+    const call = {
+      affinity: request.problem.id,
+      subject: this.name,
+      retry: this.options,
+      timing: this.context.timing,
       signal,
-      goesElsewhere: () => this.replicas.peek(problemId, failedOn) !== failedOn,
-      onRetry: ({ kind, facts }) => {
+      onRetry: ({ kind, facts }: HttpFailure) => {
         const name = kind === 'status' ? `status ${facts.status}` : kind;
         this.retriesByKind[name] = (this.retriesByKind[name] ?? 0) + 1;
       },
-    });
+    };
+    return withReplicas(this.replicas, call, (replica) =>
+      this.post(replica, request, prompt, seeds, wholeSolution, signal),
+    );
   }
 
   rollout(choice: Choice, request: SampleRequest): Rollout {
@@ -335,20 +325,6 @@ class HttpPolicy implements OpenAiPolicy, Asker {
     this.warnings.push(message);
     this.context.onWarning?.(message);
   }
-}
-
-function readApiKey(
-  name: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): string | undefined {
-  if (name === undefined) return undefined;
-  const key = env[name]?.trim();
-  if (key) return key;
-  throw new SteptreeError(
-    'POLICY_API_KEY_MISSING',
-    `the environment variable ${name} is not set; put the API key there, or leave --api-key-env away`,
-    { variable: name },
-  );
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {

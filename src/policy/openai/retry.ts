@@ -9,6 +9,8 @@ export interface RetryOptions {
   readonly retryBaseMs: number;
   /** Upper bound of every wait that no `Retry-After` lengthens. */
   readonly retryCapMs: number;
+  /** Start of the flags that the messages name: `judge` for `--judge-max-retries`. */
+  readonly flagPrefix?: string;
 }
 
 /** Time and chance, given from outside so that tests need neither. */
@@ -52,8 +54,8 @@ export async function withRetries<T>(
       return await attempt(index);
     } catch (error) {
       if (!(error instanceof HttpFailure)) throw error;
-      if (!error.facts.retryable) throw refusedError(subject, error);
-      if (index >= options.maxRetries) throw failedError(subject, error, index + 1);
+      if (!error.facts.retryable) throw refusedError(subject, error, options);
+      if (index >= options.maxRetries) throw failedError(subject, error, index + 1, options);
       hooks.onRetry?.(error);
       const elsewhere = hooks.goesElsewhere?.() ?? false;
       const waitMs = retryWaitMs(index, elsewhere ? undefined : error, options, timing);
@@ -75,11 +77,11 @@ export function retryWaitMs(
   return asked + timing.random() * bound;
 }
 
-function refusedError(subject: string, failure: HttpFailure): SteptreeError {
+function refusedError(subject: string, failure: HttpFailure, options: RetryOptions): SteptreeError {
   const { status } = failure.facts;
   const hint =
     status === 401 || status === 403
-      ? 'check the key in the variable named by --api-key-env'
+      ? `check the key in the variable named by ${flag(options, 'api-key-env')}`
       : status === 404
         ? 'check the URL and the model name'
         : 'the same request would be refused again, so it was not retried';
@@ -90,11 +92,16 @@ function refusedError(subject: string, failure: HttpFailure): SteptreeError {
   );
 }
 
-function failedError(subject: string, failure: HttpFailure, attempts: number): SteptreeError {
+function failedError(
+  subject: string,
+  failure: HttpFailure,
+  attempts: number,
+  options: RetryOptions,
+): SteptreeError {
   const { status } = failure.facts;
   return new SteptreeError(
     'POLICY_CALL_FAILED',
-    `${subject} failed ${attempts} ${attempts === 1 ? 'time' : 'times'}, last with: ${failure.message}; check the server, or raise --max-retries`,
+    `${subject} failed ${attempts} ${attempts === 1 ? 'time' : 'times'}, last with: ${failure.message}; check the server, or raise ${flag(options, 'max-retries')}`,
     {
       subject,
       attempts,
@@ -103,4 +110,8 @@ function failedError(subject: string, failure: HttpFailure, attempts: number): S
       ...(status === undefined ? {} : { status }),
     },
   );
+}
+
+function flag({ flagPrefix }: RetryOptions, name: string): string {
+  return flagPrefix ? `--${flagPrefix}-${name}` : `--${name}`;
 }

@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import type { Aggregation } from '../aggregate.js';
+import type { SearchContext } from '../context.js';
+import { distinctPaths, isComplete, isOpen, nextSteps, scorePaths } from '../expand.js';
+import { aggregationShape, count, maxStepsField, nField, selectionField } from './options.js';
+import { type NodeIndex, type PuctRules, PuctTree } from './puct-tree.js';
+import { conclude, type Draft, type Strategy } from './result.js';
+import { toDraft } from './step-beam.js';
+
+export const mctsOptions = z.strictObject({
+  n: nField,
+  simulations: count.default(256).describe('simulations at most'),
+  leafBatch: count
+    .default(1)
+    .describe(
+      'leaves expanded side by side; virtual loss keeps them apart, so a large batch makes a small search broad',
+    ),
+  width: count.default(4).describe('next steps sampled when a state is expanded'),
+  maxChildren: count.default(8).describe('next steps of a state at most'),
+  wideningScale: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('progressive widening: a state may have scale * visits^exponent children'),
+  wideningExponent: z.number().min(0).max(1).default(0.5).describe('see --widening-scale'),
+  cPuct: z.number().min(0).default(1.25).describe('weight of exploration'),
+  cBase: z.number().gt(0).default(19652).describe('visits at which exploration begins to grow'),
+  priorTemperature: z
+    .number()
+    .gt(0)
+    .default(0.5)
+    .describe('prior of a step: softmax of the scores of its siblings at this temperature'),
+  backup: z
+    .enum(['mean', 'max'])
+    .default('mean')
+    .describe('Q of a state: mean or maximum of the values found below it'),
+  patience: z
+    .int()
+    .min(0)
+    .default(64)
+    .describe('stop when the best solution was the same for so many simulations; 0 never'),
+  ...aggregationShape('last'),
+  maxSteps: maxStepsField,
+  ...selectionField('vanilla'),
+});
+
+type MctsOptions = z.infer<typeof mctsOptions>;
+
+/** Monte Carlo tree search over steps with PUCT (as openr, arXiv 2410.09671, runs it; selection
+ *  after AlphaZero, arXiv 1712.01815). A simulation walks down to a state that wants children,
+ *  samples next steps there, and backs up the best new one's reward-model score; one that ends in
+ *  a complete solution backs up that solution's score. There are no rollouts: the score of a
+ *  prefix is its value. The answer is chosen among the complete solutions found.
+ *
+ *  Simulations that need nothing from the policy run without leaving the thread; those that do are
+ *  gathered, `leafBatch` at a time, and applied in the order in which they were selected. */
+export const mcts: Strategy<MctsOptions> = async (_problem, context, options) => {
+  const search = new MctsSearch(context, options);
+  const stopped = await search.run();
+  return {
+    ...(await conclude(context, {
+      strategy: 'mcts',
+      drafts: search.drafts(),
+      selection: options.selection,
+      scoring: options,
+      stopped,
+    })),
+    details: { simulations: search.simulations, states: search.tree.size },
+  };
+};
+
+class MctsSearch {
+  readonly tree: PuctTree;
+  simulations = 0;
+  private readonly complete: NodeIndex[] = [];
+  /** The first few paths that led nowhere, so that a result without solutions can say why. */
+  private readonly failed: Draft[] = [];
+  private bestScore = Number.NEGATIVE_INFINITY;
+  /** The simulation that found the best solution. */
+  private bestSince = 0;
+
+  constructor(
+    private readonly context: SearchContext,
+    private readonly options: MctsOptions & PuctRules & Aggregation,
+  ) {
+    this.tree = new PuctTree(options);
+  }
+
+  /** @returns why it ended */
+  async run(): Promise<string> {
+    for (;;) {
+      const stopped = this.context.exhausted() ?? this.stopReason();
+      if (stopped) return stopped;
+      const leaves = this.selectBatch();
+      if (leaves === null) return 'noOpenStates';
+      if (leaves.length > 0) await this.expand(leaves);
+    }
+  }
+
+  drafts(): Draft[] {
+    const found = this.complete.flatMap((node) => toDraft(this.tree.path(node)));
+    return found.length > 0 ? found : this.failed;
+  }
+
+  private stopReason(): string | null {
+    const { n, simulations, patience } = this.options;
+    if (this.complete.length >= n) return 'done';
+    if (this.simulations >= simulations) return 'simulations';
+    const settled = this.complete.length > 0 && this.simulations - this.bestSince >= patience;
+    return patience > 0 && settled ? 'converged' : null;
+  }
+
+  /** Runs simulations until a batch of leaves waits for children.
+   *  @returns null if no simulation is possible */
+  private selectBatch(): NodeIndex[] | null {
+    const leaves: NodeIndex[] = [];
+    for (let walked = 0; walked < WALKS_BETWEEN_LOOKS; walked++) {
+      const room = this.options.simulations - this.simulations - leaves.length;
+      if (leaves.length >= this.options.leafBatch || room <= 0 || this.stopReason()) break;
+      const leaf = this.tree.selectLeaf();
+      if (leaf === null) return walked === 0 ? null : leaves;
+      if (this.tree.isComplete(leaf)) {
+        this.tree.backup(leaf, this.tree.value(leaf));
+        this.simulations++;
+      } else {
+        this.tree.begin(leaf);
+        leaves.push(leaf);
+      }
+    }
+    return leaves;
+  }
+
+  private async expand(leaves: readonly NodeIndex[]): Promise<void> {
+    const { tree, context, options } = this;
+    const wishes = leaves.map((leaf) => ({ path: tree.path(leaf), n: tree.wantedChildren(leaf) }));
+    const sampled = await nextSteps(context, wishes, options.maxSteps);
+    const fresh = sampled.map((children, i) => {
+      const known = tree.children(leaves[i] ?? 0).map((child) => tree.path(child));
+      return distinctPaths([...known, ...children]).slice(known.length);
+    });
+    for (const path of fresh.flat()) {
+      const failed = !isOpen(path) && !isComplete(path);
+      if (failed && this.failed.length < options.n) this.failed.push(...toDraft(path));
+    }
+    const living = fresh.map((paths) => paths.filter((path) => isOpen(path) || isComplete(path)));
+    const scored = await scorePaths(context, living.flat(), options);
+    let at = 0;
+    leaves.forEach((leaf, i) => {
+      const first = at;
+      at += living[i]?.length ?? 0;
+      this.apply(leaf, scored.slice(first, at));
+    });
+  }
+
+  private apply(leaf: NodeIndex, children: Awaited<ReturnType<typeof scorePaths>>): void {
+    // Solutions beyond the n-th are dropped: a budget of n must not be judged on more.
+    let room = this.options.n - this.complete.length;
+    const kept = children.filter((path) => isOpen(path) || room-- > 0);
+    const first = this.tree.size;
+    this.tree.settle(leaf, kept);
+    this.simulations++;
+    for (let node = first; node < this.tree.size; node++) {
+      if (!this.tree.isComplete(node)) continue;
+      this.complete.push(node);
+      if (this.tree.value(node) <= this.bestScore) continue;
+      this.bestScore = this.tree.value(node);
+      this.bestSince = this.simulations;
+    }
+  }
+}
+
+/** Simulations in a row without a look at the budget: some milliseconds. */
+const WALKS_BETWEEN_LOOKS = 4096;
