@@ -76,6 +76,8 @@ export class SearchContext {
   /** Computations whose value is not stored yet, so that nobody asks twice at once. */
   private readonly underWay = new Map<string, Promise<unknown>>();
   private sequence = 0;
+  /** Verdicts on their way to the store. */
+  private verdictPuts: Promise<unknown> | undefined;
   private readonly startedMs: number;
   /** Time that an interrupted run had already spent on this problem. */
   private earlierMs = 0;
@@ -99,9 +101,7 @@ export class SearchContext {
     request: { n: number; purpose?: string },
   ): Promise<GradedRollouts> {
     const { key, reply } = await this.draw(prefix, { ...request, until: 'end' });
-    const verdicts = await this.remember(`verdict ${key}`, () =>
-      this.grade(prefix, reply.rollouts),
-    );
+    const verdicts = await this.verdictsOf(`verdict ${key}`, prefix, reply.rollouts);
     this.usage.ungraded += verdicts.filter((v) => v.verdict === 'ungraded').length;
     return { rollouts: reply.rollouts, verdicts };
   }
@@ -245,8 +245,27 @@ export class SearchContext {
     }
     const elapsedMs = Math.round(this.elapsedMs());
     const stored: StoredReply = { ...reply, prefix, sequence, elapsedMs };
-    await store.put(key, stored);
+    // A verdict that could not be stored is an error now: the next steps rest on it.
+    const verdictPuts = this.verdictPuts;
+    this.verdictPuts = undefined;
+    await Promise.all([verdictPuts, store.put(key, stored)]);
     return stored;
+  }
+
+  /** Verdicts are stored with the next reply, not awaited: what is put later is never committed
+   *  earlier (ReplyStore), so no stored reply can rest on a verdict that is not stored. */
+  private async verdictsOf(
+    key: string,
+    prefix: readonly Step[],
+    rollouts: readonly Rollout[],
+  ): Promise<readonly Verdict[]> {
+    const known = this.options.store.get(key) as readonly Verdict[] | undefined;
+    if (known !== undefined) return known;
+    const verdicts = await this.grade(prefix, rollouts);
+    this.verdictPuts = Promise.all([this.verdictPuts, this.options.store.put(key, verdicts)]);
+    // A failure is met by the next reply, or by whoever settles the problem.
+    this.verdictPuts.catch(() => {});
+    return verdicts;
   }
 
   private async grade(

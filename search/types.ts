@@ -194,7 +194,8 @@ export interface AnswerGrouper {
   ): Promise<AnswerGroups>;
 }
 
-/** Where replies are kept, keyed inside one problem. `put` resolves once the reply is stored. */
+/** Where replies are kept, keyed inside one problem. `put` resolves once the reply is stored; what
+ *  is put later is never stored earlier. */
 export interface ReplyStore {
   get(key: string): unknown;
   put(key: string, value: unknown): Promise<void>;

@@ -16,8 +16,8 @@ onnx/decoder_append.onnx          the same weights with append-only KV: inputs_e
                                   past_key_values.N.key|value [batch, kv_heads, past, head_dim]
                                   -> logits [batch, rows, vocab], new_keys and new_values
                                   [layers, batch, kv_heads, tokens, head_dim]
-onnx/decoder_step.onnx            decoder_append for one token per sequence, where it saves a tenth:
-                                  the same inputs but logits_positions, the same outputs
+onnx/decoder_step.onnx            one token for each of many sequences that share prefixes, whose KV
+                                  is read once for all of them; see onnx_graphs.step_decoder
 onnx/decoder.onnx_data            the weights of all decoders
 config.json, generation_config.json, tokenizer files, chat template, preprocessor_config.json
 
@@ -44,7 +44,7 @@ import torch
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
-from onnx_graphs import OPSET, append_decoder, merged_decoder, step_decoder
+from onnx_graphs import MASKED, OPSET, append_decoder, merged_decoder, step_decoder
 
 LIMIT = 1e-4
 COPIED = (
@@ -167,9 +167,11 @@ def decoder_weights(model):
         weights[f"{name}.input_norm.weight"] = array(layer.input_layernorm.weight)
         weights[f"{name}.post_norm.weight"] = array(layer.post_attention_layernorm.weight)
         add_linear(weights, f"{name}.qkv", [attention.q_proj, attention.k_proj, attention.v_proj])
+        scale_queries(weights, f"{name}.qkv", attention.q_proj.out_features, config.head_dim)
         add_linear(weights, f"{name}.o", [attention.o_proj])
-        add_linear(weights, f"{name}.gate_up", [mlp.gate_proj, mlp.up_proj])
-        add_linear(weights, f"{name}.down", [mlp.down_proj])
+        # Apart: a split of their joint product costs more than the second product.
+        for part in ("gate", "up", "down"):
+            add_linear(weights, f"{name}.{part}", [getattr(mlp, f"{part}_proj")])
     return weights
 
 
@@ -178,6 +180,13 @@ def add_linear(weights, name, parts):
     weights[f"{name}.weight"] = np.concatenate([array(part.weight).T for part in parts], axis=1)
     if parts[0].bias is not None:
         weights[f"{name}.bias"] = np.concatenate([array(part.bias) for part in parts])
+
+
+def scale_queries(weights, name, size, head_dim):
+    """Attention's 1 / sqrt(head_dim), taken once here instead of at every token."""
+    for key in (f"{name}.weight", f"{name}.bias"):
+        if key in weights:
+            weights[key][..., :size] *= np.float32(head_dim**-0.5)
 
 
 def array(tensor):
@@ -250,27 +259,44 @@ def run_merged(sessions, config, embeds, prompt):
 
 def run_append(sessions, config, embeds, prompt):
     """The prompt by the append graph, the tokens after it by the step graph."""
-    cuts = [0, prompt, *range(prompt + 1, embeds.shape[1] + 1)]
-    capacity = embeds.shape[1] + 9
     layers = range(config.num_hidden_layers)
-    past = {f"past_key_values.{layer}.{kind}": empty_past(config, capacity) + 3 for layer in layers for kind in ("key", "value")}
-    logits = []
-    for start, end in zip(cuts, cuts[1:]):
-        feeds = {
-            "inputs_embeds": embeds[:, start:end],
-            "past_length": np.array([start]),
-            "logits_positions": np.arange(end - start)[None],
-        }
-        session = sessions["decoder_append"]
-        if end - start == 1:
-            session = sessions["decoder_step"]
-            del feeds["logits_positions"]
-        rows, keys, values = session.run(["logits", "new_keys", "new_values"], feeds | past)
+    padding = empty_past(config, 9) + 3
+    feeds = {"inputs_embeds": embeds[:, :prompt], "past_length": np.array([0]), "logits_positions": np.arange(prompt)[None]}
+    feeds |= {f"past_key_values.{layer}.{kind}": padding for layer in layers for kind in ("key", "value")}
+    rows, keys, values = sessions["decoder_append"].run(["logits", "new_keys", "new_values"], feeds)
+    logits = [rows]
+    prefix, own = {}, {}
+    for layer in layers:
+        for kind, new in (("key", keys), ("value", values)):
+            prefix[f"prefix_key_values.{layer}.{kind}"] = np.concatenate([new[layer], padding], axis=2)
+            own[f"past_key_values.{layer}.{kind}"] = empty_past(config, embeds.shape[1] - prompt + 9) + 3
+    for count in range(embeds.shape[1] - prompt):
+        rows, new = sessions["decoder_step"].run(None, step_feeds(config, embeds, prompt, count, padding.shape[2]) | prefix | own)
         logits.append(rows)
+        new = new.reshape(len(layers), 2, 1, config.num_key_value_heads, config.head_dim)
         for layer in layers:
-            past[f"past_key_values.{layer}.key"][:, :, start:end] = keys[layer]
-            past[f"past_key_values.{layer}.value"][:, :, start:end] = values[layer]
+            own[f"past_key_values.{layer}.key"][:, :, count] = new[layer, 0]
+            own[f"past_key_values.{layer}.value"][:, :, count] = new[layer, 1]
     return np.concatenate(logits, axis=1)
+
+
+def step_feeds(config, embeds, prompt, count, padding):
+    """Inputs of the step graph but KV, for one sequence, twice in its tile, that has `count` rows of
+    its own after `prompt` rows of prefix."""
+    kv_heads = config.num_key_value_heads
+    group = config.num_attention_heads // kv_heads
+    bias = np.full((1, 1, 1, embeds.shape[1] + 2 * padding + 1), MASKED, np.float32)
+    own = prompt + padding
+    bias[..., :prompt] = bias[..., own : own + count] = bias[..., -1] = 0
+    # (0, kv_head, query) for every query, which is also its place in the only tile.
+    queries = np.stack(np.indices((1, kv_heads, group)), axis=-1)
+    return {
+        "inputs_embeds": embeds[:, prompt + count : prompt + count + 1],
+        "positions": np.array([[prompt + count]]),
+        "attention_bias": bias,
+        "tile_queries": np.concatenate([queries, queries], axis=2),
+        "sequence_rows": queries,
+    }
 
 
 def empty_past(config, rows):

@@ -13,6 +13,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 18
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
 MASKED = -1e30  # exp(MASKED - max) is exactly 0, and unlike -inf it never makes a NaN
 
 
@@ -78,14 +79,14 @@ class DecoderGraph:
         return self.node("Concat", [first, second], axis=-1)
 
     def query_key_value(self, x, layer, tables):
-        """q [batch, kv_heads, group * tokens, head_dim]; k and v [batch, kv_heads, tokens, head_dim]."""
+        """q [batch, kv_heads, group * tokens, head_dim]; k and v [batch, kv_heads, tokens, head_dim].
+        The weights of q carry attention's 1 / sqrt(head_dim)."""
         c = self.config
         heads, kv_heads, dim = c.num_attention_heads, c.num_key_value_heads, c.head_dim
         qkv = self.linear(x, f"layers.{layer}.qkv")
         qk, v = self.split(qkv, [(heads + kv_heads) * dim, kv_heads * dim])
         qk = self.rotate(self.reshape(qk, [0, 0, heads + kv_heads, dim]), tables)
         q, k = self.split(qk, [heads, kv_heads], axis=2)
-        q = self.node("Mul", [q, self.const(dim**-0.5, np.float32)])
         group = heads // kv_heads
         if group == 1:
             q = self.node("Transpose", [q], perm=[0, 2, 1, 3])
@@ -120,16 +121,14 @@ class DecoderGraph:
         return self.reshape(x, [0, 0, c.num_attention_heads * c.head_dim])
 
     def feed_forward(self, x, layer):
-        gate_up = self.linear(x, f"layers.{layer}.gate_up")
-        size = self.config.intermediate_size
-        gate, up = self.split(gate_up, [size, size])
+        gate, up = (self.linear(x, f"layers.{layer}.{part}") for part in ("gate", "up"))
         active = self.node("Mul", [gate, self.node("Sigmoid", [gate])])
         return self.linear(self.node("Mul", [active, up]), f"layers.{layer}.down")
 
     def model(self, name, inputs, outputs):
         tensors = [numpy_helper.from_array(array, key) for key, array in self.initializers.items()]
         graph = helper.make_graph(self.nodes, name, inputs, outputs, tensors)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9, producer_name="steptree")
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)], ir_version=9, producer_name="steptree")
 
 
 def append_decoder(config, weights):
@@ -157,7 +156,7 @@ def append_decoder(config, weights):
 
     def attention(q, k, v, layer):
         past_k, past_v = (f"past_key_values.{layer}.{kind}" for kind in ("key", "value"))
-        scores = [g.node("MatMul", [q, g.node("Transpose", [key], perm=[0, 1, 3, 2])]) for key in (past_k, k)]
+        scores = [g.node("MatMul", [q, transposed(g, key)]) for key in (past_k, k)]
         shares = g.masked_softmax(g.node("Concat", scores, axis=-1), mask)
         old, new = g.node("Split", [shares, widths], 2, axis=-1)
         return g.node("Add", [g.node("MatMul", [old, past_v]), g.node("MatMul", [new, v])])
@@ -181,82 +180,88 @@ def append_decoder(config, weights):
 
 
 def step_decoder(config, weights):
-    """The append graph for one token per sequence, without what only longer inputs need: a token's
-    attention to itself is a product and a sum instead of many 1x1 matrix products. Inputs:
-    inputs_embeds [batch, 1, hidden], past_length and past_key_values as in the append graph.
-    Outputs: logits [batch, 1, vocab], new_keys and new_values [layers, batch, kv_heads, 1,
-    head_dim]."""
+    """One token for each of `batch` sequences that share prefixes: a prefix's KV is read once for
+    all its sequences, as one matrix product per head, and only what a sequence added itself is read
+    for it alone (after Hydragen, arXiv 2402.05099, section 3; here one softmax runs over both
+    parts). A tile is a prefix with at most `rows` of the sequences. Inputs:
+
+    inputs_embeds              [batch, 1, hidden]
+    positions                  [batch, 1], where the tokens stand
+    attention_bias             [batch, 1, 1, prefix + own + 1], 0 for what a token sees and MASKED for
+                               padding; the last column is the token itself
+    tile_queries               [tiles, kv_heads, rows * group, 3]: the sequence, kv_head and query of its
+                               group that each row of a tile is
+    sequence_rows              [batch, kv_heads, group, 3]: the tile, kv_head and row of each query
+    prefix_key_values.N.key    and .value [tiles, kv_heads, prefix, head_dim]
+    past_key_values.N.key      and .value [batch, kv_heads, own, head_dim]
+
+    Outputs: logits [batch, 1, vocab], and new_key_values [batch, layers * 2 * kv_heads, 1, head_dim], of
+    each layer the new row of keys and then that of values. With at least two `rows * group`, what
+    a sequence gets does not depend on the others, to the last bit."""
     c = config
     g = DecoderGraph(config, weights)
-    tables = step_tables(g)
-    past = g.node("Shape", ["past_key_values.0.key"], start=2, end=3)
-    length = g.node("Unsqueeze", ["past_length", g.const([1])])
-    columns = arange(g, g.node("Add", [past, g.const([1])]))
-    # The last column is the new token itself.
-    seen = g.node("Or", [g.node("Less", [columns, length]), g.node("Equal", [columns, past])])
-    mask = g.node("Unsqueeze", [additive(g, seen), g.const([1, 2])])
-    widths = g.node("Concat", [past, g.const([1])], axis=0)
-    group = c.num_attention_heads // c.num_key_value_heads
-    x, keys, values = g.reshape("inputs_embeds", [-1, c.hidden_size]), [], []
+    heads, kv_heads, dim = c.num_attention_heads, c.num_key_value_heads, c.head_dim
+    group = heads // kv_heads
+    g.initializers["rotary.cos"], g.initializers["rotary.sin"] = rotary_caches(c, weights)
+    widths = [g.node("Shape", [f"{kind}_key_values.0.key"], start=2, end=3) for kind in ("prefix", "past")]
+    widths = g.node("Concat", [*widths, g.const([1])], axis=0)
+    x, new = "inputs_embeds", []
     for layer in range(c.num_hidden_layers):
         qkv = g.linear(g.rms_norm(x, f"layers.{layer}.input_norm.weight"), f"layers.{layer}.qkv")
-        q, k, v = step_heads(g, qkv, tables)
-        keys.append(g.reshape(k, [1, -1, c.num_key_value_heads, 1, c.head_dim]))
-        values.append(g.reshape(v, [1, -1, c.num_key_value_heads, 1, c.head_dim]))
-        q = g.reshape(q, [-1, c.num_key_value_heads, group, c.head_dim])
-        k = g.reshape(k, [-1, c.num_key_value_heads, 1, c.head_dim])
-        v = g.reshape(v, [-1, c.num_key_value_heads, 1, c.head_dim])
-        past_k, past_v = (f"past_key_values.{layer}.{kind}" for kind in ("key", "value"))
-        old = g.node("MatMul", [q, g.node("Transpose", [past_k], perm=[0, 1, 3, 2])])
-        new = g.node("ReduceSum", [g.node("Mul", [q, k]), g.const([-1])], keepdims=1)
-        scores = g.node("Add", [g.node("Concat", [old, new], axis=-1), mask])
-        old, new = g.node("Split", [g.node("Softmax", [scores], axis=-1), widths], 2, axis=-1)
-        mixed = g.node("Add", [g.node("MatMul", [old, past_v]), g.node("Mul", [new, v])])
-        mixed = g.reshape(mixed, [-1, c.num_attention_heads * c.head_dim])
+        qk, v = g.split(g.reshape(qkv, [-1, heads + 2 * kv_heads, 1, dim]), [heads + kv_heads, kv_heads], axis=1)
+        qk = g.node("RotaryEmbedding", [qk, "positions", "rotary.cos", "rotary.sin"], domain=CONTRIB)
+        q, k = g.split(qk, [heads, kv_heads], axis=1)
+        new += [k, v]
+        if group > 1:
+            q = g.reshape(q, [-1, kv_heads, group, dim])
+        mixed = step_attention(g, layer, (q, k, v), widths)
+        mixed = g.reshape(mixed, [-1, 1, heads * dim])
         x = g.node("Add", [x, g.linear(mixed, f"layers.{layer}.o")])
         x = g.node("Add", [x, g.feed_forward(g.rms_norm(x, f"layers.{layer}.post_norm.weight"), layer)])
-    logits = g.node("MatMul", [g.rms_norm(x, "norm.weight"), g.weight("lm_head.weight")])
-    g.node("Reshape", [logits, g.const([-1, 1, c.vocab_size])], name="logits")
-    for name, parts in (("new_keys", keys), ("new_values", values)):
-        g.node("Concat", parts, name=name, axis=0)
-    new_shape = [c.num_hidden_layers, "batch", c.num_key_value_heads, 1, c.head_dim]
+    g.node("MatMul", [g.rms_norm(x, "norm.weight"), g.weight("lm_head.weight")], name="logits")
+    g.node("Concat", new, name="new_key_values", axis=1)
     inputs = [
         value("inputs_embeds", ["batch", 1, c.hidden_size]),
-        value("past_length", ["batch"], TensorProto.INT64),
-        *past_values(c),
+        value("positions", ["batch", 1], TensorProto.INT64),
+        value("attention_bias", ["batch", 1, 1, "prefix + own + 1"]),
+        value("tile_queries", ["tiles", kv_heads, "rows * group", 3], TensorProto.INT64),
+        value("sequence_rows", ["batch", kv_heads, group, 3], TensorProto.INT64),
+        *past_values(c, "prefix", ["tiles", kv_heads, "prefix", dim]),
+        *past_values(c, "past", ["batch", kv_heads, "own", dim]),
     ]
-    outputs = [value("logits", ["batch", 1, c.vocab_size]), value("new_keys", new_shape), value("new_values", new_shape)]
+    outputs = [
+        value("logits", ["batch", 1, c.vocab_size]),
+        value("new_key_values", ["batch", c.num_hidden_layers * 2 * kv_heads, 1, dim]),
+    ]
     return g.model("decoder_step", inputs, outputs)
 
 
-def step_tables(g):
-    """cos and signed sin for every query and key head, [batch, heads + kv_heads, head_dim]. The
-    queries' share carries attention's 1 / sqrt(head_dim)."""
-    c = g.config
-    positions = g.node("Cast", ["past_length"], to=TensorProto.FLOAT)
-    positions = g.node("Unsqueeze", [positions, g.const([1, 2])])
-    angles = g.node("Mul", [positions, g.weight("rotary.inv_freq")])
-    cos, sin = g.node("Cos", [angles]), g.node("Sin", [angles])
-    cos = g.node("Concat", [cos, cos], axis=-1)
-    sin = g.node("Concat", [g.node("Neg", [sin]), sin], axis=-1)
-    g.initializers["head_scales"] = np.repeat(
-        np.array([c.head_dim**-0.5, 1.0], np.float32), [c.num_attention_heads, c.num_key_value_heads]
-    ).reshape(1, -1, 1)
-    return g.node("Mul", [cos, "head_scales"]), g.node("Mul", [sin, "head_scales"])
+def step_attention(g, layer, query_key_value, widths):
+    """q [batch, kv_heads, group, head_dim], k and v [batch, kv_heads, 1, head_dim] of the new tokens
+    to what they attend to, of q's shape."""
+    q, k, v = query_key_value
+    prefix_k, prefix_v = (f"prefix_key_values.{layer}.{kind}" for kind in ("key", "value"))
+    past_k, past_v = (f"past_key_values.{layer}.{kind}" for kind in ("key", "value"))
+
+    def through_tiles(rows, tensor):
+        """rows [batch, kv_heads, group, n] times each tile's [tiles, kv_heads, n, m]."""
+        product = g.node("MatMul", [g.node("GatherND", [rows, "tile_queries"]), tensor])
+        return g.node("GatherND", [product, "sequence_rows"])
+
+    shared = through_tiles(q, transposed(g, prefix_k))
+    own = g.node("MatMul", [q, transposed(g, past_k)])
+    itself = g.node("ReduceSum", [g.node("Mul", [q, k]), g.const([-1])], keepdims=1)
+    scores = g.node("Add", [g.node("Concat", [shared, own, itself], axis=-1), "attention_bias"])
+    shared, own, itself = g.node("Split", [g.node("Softmax", [scores], axis=-1), widths], 3, axis=-1)
+    mixed = g.node("Add", [g.node("MatMul", [own, past_v]), g.node("Mul", [itself, v])])
+    return g.node("Add", [mixed, through_tiles(shared, prefix_v)])
 
 
-def step_heads(g, qkv, tables):
-    """Rotated and scaled q [batch, heads, head_dim], rotated k and plain v [batch, kv_heads,
-    head_dim] of one token per sequence."""
-    c = g.config
-    heads, kv_heads, half = c.num_attention_heads, c.num_key_value_heads, c.head_dim // 2
-    qk, v = g.split(qkv, [(heads + kv_heads) * c.head_dim, kv_heads * c.head_dim])
-    qk = g.reshape(qk, [-1, heads + kv_heads, c.head_dim])
-    a, b = g.split(qk, [half, half])
-    turned = g.node("Concat", [b, a], axis=-1)
-    qk = g.node("Add", [g.node("Mul", [qk, tables[0]]), g.node("Mul", [turned, tables[1]])])
-    q, k = g.split(qk, [heads, kv_heads], axis=1)
-    return q, k, g.reshape(v, [-1, kv_heads, c.head_dim])
+def rotary_caches(config, weights):
+    """cos and sin of every position, [max_position_embeddings, head_dim / 2]."""
+    positions = np.arange(config.max_position_embeddings, dtype=np.float32)[:, None]
+    angles = positions * weights["rotary.inv_freq"]
+    return np.cos(angles), np.sin(angles)
 
 
 def merged_decoder(config, weights):
@@ -281,7 +286,7 @@ def merged_decoder(config, weights):
         present = []
         for kind, new in (("key", k), ("value", v)):
             present.append(g.node("Concat", [f"past_key_values.{layer}.{kind}", new], name=f"present.{layer}.{kind}", axis=2))
-        scores = g.node("MatMul", [q, g.node("Transpose", [present[0]], perm=[0, 1, 3, 2])])
+        scores = g.node("MatMul", [q, transposed(g, present[0])])
         return g.node("MatMul", [g.masked_softmax(scores, mask), present[1]])
 
     hidden, _, _ = run_layers(g, tables, tokens, attention)
@@ -324,6 +329,10 @@ def causal_pairs(g, steps):
     return g.node("LessOrEqual", [g.node("Unsqueeze", [steps, g.const([0])]), g.node("Unsqueeze", [steps, g.const([1])])])
 
 
+def transposed(g, x):
+    return g.node("Transpose", [x], perm=[0, 1, 3, 2])
+
+
 def additive(g, seen):
     """0 where `seen`, MASKED elsewhere."""
     return g.node("Where", [seen, g.const(0.0, np.float32), g.const(MASKED, np.float32)])
@@ -333,6 +342,6 @@ def value(name, shape, dtype=TensorProto.FLOAT):
     return helper.make_tensor_value_info(name, dtype, shape)
 
 
-def past_values(c):
-    shape = ["batch", c.num_key_value_heads, "past", c.head_dim]
-    return [value(f"past_key_values.{i}.{kind}", shape) for i in range(c.num_hidden_layers) for kind in ("key", "value")]
+def past_values(c, name="past", shape=None):
+    shape = shape or ["batch", c.num_key_value_heads, "past", c.head_dim]
+    return [value(f"{name}_key_values.{i}.{kind}", shape) for i in range(c.num_hidden_layers) for kind in ("key", "value")]

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
       JSON.stringify({ id: `p${i}`, question: `What is ${i} + ${i}?`, answer: String(2 * i) }),
     );
     await writeFile(file, `${rows.join('\n')}\n`);
-    const points: { finished: number; rssMb: number; heapMb: number }[] = [];
+    const points: { finished: number; rssMb: number; anonMb: number; heapMb: number }[] = [];
     let finished = 0;
     await label(file, join(dir, 'run'), parseLabelOptions({ policy: 'simulated' }), {
       signal: new AbortController().signal,
@@ -31,8 +32,10 @@ async function main(): Promise<void> {
         if (finished % EVERY === 0) points.push({ finished, ...memoryNow() });
       },
     });
-    for (const { finished: at, rssMb, heapMb } of points) {
-      process.stdout.write(`${String(at).padStart(5)} problems: ${rssMb} MB, heap ${heapMb} MB\n`);
+    for (const { finished: at, rssMb, anonMb, heapMb } of points) {
+      process.stdout.write(
+        `${String(at).padStart(5)} problems: ${rssMb} MB resident, ${anonMb} MB without mapped files, heap ${heapMb} MB\n`,
+      );
     }
     process.stdout.write(`${JSON.stringify({ bench: 'memory', ...benchFacts(), points })}\n`);
   } finally {
@@ -40,10 +43,25 @@ async function main(): Promise<void> {
   }
 }
 
-function memoryNow(): { rssMb: number; heapMb: number } {
+function memoryNow(): { rssMb: number; anonMb: number; heapMb: number } {
   globalThis.gc?.();
   const { rss, heapUsed } = process.memoryUsage();
-  return { rssMb: Math.round(rss / 1e6), heapMb: Math.round(heapUsed / 1e6) };
+  return { rssMb: megabytes(rss), anonMb: anonymousMb(), heapMb: megabytes(heapUsed) };
+}
+
+/** Resident memory without the pages of mapped files, which the system may take back (the store's
+ *  map among them); 0 where the system doesn't tell. */
+function anonymousMb(): number {
+  try {
+    const kilobytes = /RssAnon:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    return megabytes(Number(kilobytes ?? 0) * 1024);
+  } catch {
+    return 0;
+  }
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
 }
 
 await main();

@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   });
   const maxBatch = Number(values['max-batch']);
   const threads = Number(values.threads);
-  await printFloor(values.folder, maxBatch);
+  await printFloor(values.folder, maxBatch, Number(values.rollouts));
   const problems = await figmathProblems(Number(values.trees) + 1);
   const settings: Record<Variant, { options: Partial<OnnxOptions>; trees: number }> = {
     batch: { options: { maxBatch, threads }, trees: Number(values.trees) },
@@ -110,7 +110,7 @@ async function measure(
 
 /** What a token costs at least: its multiplications, the weights read once per pass, and the rows
  *  of KV that it attends to. */
-async function printFloor(folder: string, maxBatch: number): Promise<void> {
+async function printFloor(folder: string, maxBatch: number, rollouts: number): Promise<void> {
   const { text_config: text } = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'));
   const headDim = text.head_dim ?? text.hidden_size / text.num_attention_heads;
   const kvHeads = text.num_key_value_heads ?? text.num_attention_heads;
@@ -125,9 +125,11 @@ async function printFloor(folder: string, maxBatch: number): Promise<void> {
     shape.hidden * shape.vocab;
   const kvBytes = 2 * shape.layers * kvHeads * headDim * 4;
   const context = 128;
+  const shared = 96;
+  const sharedBytes = kvBytes * (context - shared + shared / rollouts);
   const flops = 2 * weights + 4 * context * shape.layers * text.num_attention_heads * headDim;
   process.stdout.write(
-    `floor per token at context ${context}: ${(flops / 1e6).toFixed(2)} MFLOP, ${((kvBytes * context) / 1e3).toFixed(0)} kB of KV to read, ${kvBytes / 1e3} kB to write; ` +
+    `floor per token at context ${context}: ${(flops / 1e6).toFixed(2)} MFLOP, ${((kvBytes * context) / 1e3).toFixed(0)} kB of KV to read, or ${(sharedBytes / 1e3).toFixed(0)} kB where ${rollouts} rollouts read ${shared} rows of prompt together, ${kvBytes / 1e3} kB to write; ` +
       `weights of ${((weights * 4) / 1e6).toFixed(1)} MB are read once per pass, so once per token alone and once per ${maxBatch} in a batch; ` +
       `the merged graph also copies its ${((kvBytes * context) / 1e3).toFixed(0)} kB of present twice\n`,
   );

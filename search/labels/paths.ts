@@ -72,10 +72,17 @@ export function processText(segments: readonly (readonly Step[])[]): string {
   return segments.map((segment) => `${segmentText(segment)}<prm>`).join('\n\n');
 }
 
-/** A segment's steps as one text. */
+/** A segment's steps as one text. Many paths share a segment, so its text is made once. */
 export function segmentText(segment: readonly Step[]): string {
-  return segment.map((step) => step.trim()).join('\n\n');
+  let text = segmentTexts.get(segment);
+  if (text === undefined) {
+    text = segment.map((step) => step.trim()).join('\n\n');
+    segmentTexts.set(segment, text);
+  }
+  return text;
 }
+
+const segmentTexts = new WeakMap<readonly Step[], string>();
 
 /** Every path from a child of the root to a leaf, depth first, children in order. */
 function rawPaths(tree: StateTree, critiques: ReadonlyMap<StateIndex, Critique>): RawPath[] {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
+import { isFailedCommit } from '../runtime/run-store.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { EXIT, reportError } from './exit.js';
@@ -26,6 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  process.on('unhandledRejection', onUnhandled);
   let code: number = EXIT.done;
   const io: CommandIo = {
     signal: abort.signal,
@@ -42,7 +44,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
+    process.off('unhandledRejection', onUnhandled);
   }
+}
+
+/** A full disk is reported by the write that met it, in one sentence. */
+function onUnhandled(reason: unknown): void {
+  if (!isFailedCommit(reason)) throw reason;
 }
 
 function program(io: CommandIo): Command {

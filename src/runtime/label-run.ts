@@ -213,6 +213,7 @@ export class LabelRun {
       const lines = labelLines(tree, options, seed);
       const text = `${JSON.stringify(tree)}\n`;
       await writeFileAtomic(join(this.config.dir, RUN_FILES.trees, treeFile), text);
+      await labels.offer(ordinal, lines);
       await this.settle(ordinal, store, {
         status: 'done',
         id: problem.id,
@@ -221,7 +222,7 @@ export class LabelRun {
         usage: context.usage,
         labels: lines.length,
       });
-      labels.settled(ordinal, lines);
+      labels.settled(ordinal);
       this.failuresInARow = 0;
       this.ports.onTree?.(tree);
     } catch (error) {
@@ -277,7 +278,7 @@ export class LabelRun {
     const record: FailedRecord = { status: 'failed', id: facts.failure.id ?? '', ...facts };
     // Replies of a failed problem are kept: another try continues from them.
     await this.settle(ordinal, store, record, true);
-    labels.settled(ordinal, []);
+    labels.settled(ordinal);
   }
 
   private async settle(
@@ -288,8 +289,11 @@ export class LabelRun {
   ): Promise<void> {
     const before = store.problem(ordinal);
     if (before) this.totals.retract(before);
-    const offset = before?.labelsOffset;
-    const full = offset === undefined ? record : { ...record, labelsOffset: offset };
+    const labelsOffset = before?.labelsOffset;
+    const full =
+      labelsOffset === undefined
+        ? record
+        : { ...record, labelsOffset, ...(record.status === 'done' ? { late: true } : {}) };
     await store.finish(ordinal, full, { keepReplies });
     this.totals.add(full);
   }

@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errorMessage, SteptreeError } from '../../search/errors.js';
-import type { RunStore } from './run-store.js';
+import type { PlacedLabels, ProblemRecord, RunStore } from './run-store.js';
 
 /** labels.jsonl in the order of the problem file, whatever order the problems finish in.
  *
@@ -9,7 +9,7 @@ import type { RunStore } from './run-store.js';
  *  problems that finished early are kept in memory up to a limit, else made again from their
  *  trees. So the bytes are the same however often a run was killed. */
 export class LabelsFile {
-  private readonly early = new Map<number, readonly string[]>();
+  private readonly early = new Map<number, readonly Buffer[]>();
   private earlyBytes = 0;
   private flushing: Promise<void> = Promise.resolve();
   private failure: unknown = null;
@@ -29,7 +29,7 @@ export class LabelsFile {
     store: RunStore,
     linesOf: (treeFile: string) => Promise<readonly string[]>,
   ): Promise<LabelsFile> {
-    const known = store.fact<Position>('labels') ?? { next: 0, bytes: 0 };
+    const known = store.labelsPosition();
     const size = await stat(path).then(
       (found) => found.size,
       () => 0,
@@ -41,6 +41,9 @@ export class LabelsFile {
       await handle.truncate(valid.bytes);
       const file = new LabelsFile(path, handle, store, linesOf, valid.next, valid.bytes);
       // A kill may have come between a problem's record and its lines.
+      for (const { key, value } of store.allProblems()) {
+        if (key < valid.next && isLate(value)) file.schedule(key);
+      }
       file.schedule(valid.next);
       return file;
     } catch (error) {
@@ -48,16 +51,24 @@ export class LabelsFile {
     }
   }
 
+  /** Hands over a problem's lines, before it is settled: the writer may come to it at once.
+   *  Throws what an earlier write met. */
+  async offer(ordinal: number, lines: readonly string[]): Promise<void> {
+    const chunks = encodeLines(lines);
+    const size = sizeOf(chunks);
+    // Perhaps the writer is only behind; making lines again would put it further behind.
+    if (this.earlyBytes + size > EARLY_LIMIT_BYTES) await this.flushing;
+    if (this.failure) throw this.failure;
+    // The next one due is kept whatever its size: it is written at once.
+    if (ordinal !== this.next && this.earlyBytes + size > EARLY_LIMIT_BYTES) return;
+    this.early.set(ordinal, chunks);
+    this.earlyBytes += size;
+  }
+
   /** Tells that problem `ordinal` is settled; its lines are written when its turn comes.
    *  Throws what an earlier write met. */
-  settled(ordinal: number, lines: readonly string[]): void {
+  settled(ordinal: number): void {
     if (this.failure) throw this.failure;
-    const size = lines.reduce((sum, line) => sum + line.length, 0);
-    // The next one due is kept whatever its size: it is written at once.
-    if (ordinal === this.next || this.earlyBytes + size <= EARLY_LIMIT_BYTES) {
-      this.early.set(ordinal, lines);
-      this.earlyBytes += size;
-    }
     this.schedule(ordinal);
   }
 
@@ -81,55 +92,95 @@ export class LabelsFile {
   private async rewindTo(ordinal: number): Promise<void> {
     const offset = this.store.problem(ordinal)?.labelsOffset ?? 0;
     const start = this.store.problem(ordinal)?.labelsOffset === undefined ? 0 : ordinal;
-    await this.store.setFact('labels', { next: start, bytes: offset });
+    await this.store.placeLabels([], { next: start, bytes: offset });
     await this.handle.truncate(offset);
     this.next = start;
     this.bytes = offset;
   }
 
   private async flush(settled: number): Promise<void> {
-    const isLate = settled < this.next && this.store.problem(settled)?.status === 'done';
-    if (isLate) await this.rewindTo(settled);
-    for (;;) {
-      const record = this.store.problem(this.next);
-      if (!record) return;
-      const lines =
-        record.status === 'failed'
-          ? []
-          : (this.early.get(this.next) ?? (await this.linesOf(record.treeFile)));
-      await this.append(lines);
-      await this.store.update(this.next, { ...record, labelsOffset: this.bytes });
-      this.forget(this.next);
-      this.bytes += lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0);
-      this.next++;
-      await this.store.setFact('labels', { next: this.next, bytes: this.bytes });
-    }
+    // The writer may have passed a problem before it was told of it: only late ones go back.
+    if (settled < this.next && isLate(this.store.problem(settled))) await this.rewindTo(settled);
+    while (await this.writeDue()) {}
   }
 
-  private async append(lines: readonly string[]): Promise<void> {
-    if (lines.length === 0) return;
+  /** Appends the lines of settled problems, a few megabytes, and records them in one transaction.
+   *  @returns false if none was due */
+  private async writeDue(): Promise<boolean> {
+    const placed: PlacedLabels[] = [];
+    let { next, bytes } = this;
+    for (
+      let record = this.store.problem(next);
+      record && bytes - this.bytes < WRITE_BYTES;
+      record = this.store.problem(next)
+    ) {
+      const chunks = await this.chunksOf(next, record);
+      await this.append(chunks);
+      placed.push({ ordinal: next, status: record.status, labelsOffset: bytes });
+      bytes += sizeOf(chunks);
+      next++;
+    }
+    if (placed.length === 0) return false;
+    await this.store.placeLabels(placed, { next, bytes });
+    for (const { ordinal } of placed) this.forget(ordinal);
+    this.next = next;
+    this.bytes = bytes;
+    return true;
+  }
+
+  private async chunksOf(ordinal: number, record: ProblemRecord): Promise<readonly Buffer[]> {
+    if (record.status === 'failed') return [];
+    return this.early.get(ordinal) ?? encodeLines(await this.linesOf(record.treeFile));
+  }
+
+  private async append(chunks: readonly Buffer[]): Promise<void> {
     try {
-      await this.handle.appendFile(lines.join(''));
+      for (const chunk of chunks) await this.handle.appendFile(chunk);
     } catch (error) {
       throw writeError(this.path, error);
     }
   }
 
   private forget(ordinal: number): void {
-    const lines = this.early.get(ordinal);
-    if (!lines) return;
+    const chunks = this.early.get(ordinal);
+    if (!chunks) return;
     this.early.delete(ordinal);
-    this.earlyBytes -= lines.reduce((sum, line) => sum + line.length, 0);
+    this.earlyBytes -= sizeOf(chunks);
   }
 }
 
-interface Position {
-  readonly next: number;
-  readonly bytes: number;
+function isLate(record: ProblemRecord | undefined): boolean {
+  return record?.status === 'done' && record.late === true;
 }
 
-/** Lines of problems that wait for an earlier one, in characters. */
-const EARLY_LIMIT_BYTES = 16 * 1024 * 1024;
+/** Written between two transactions. */
+const WRITE_BYTES = 4 * 1024 * 1024;
+
+/** Lines of problems that wait for an earlier one. Beyond it they are made again from the tree,
+ *  which costs more than all the rest of the bookkeeping. */
+const EARLY_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** Lines go to the file in pieces of about so many characters: a tree of 20,000 rollouts can have
+ *  more text than one string may hold. */
+const CHUNK_CHARACTERS = 1024 * 1024;
+
+function encodeLines(lines: readonly string[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  let from = 0;
+  let characters = 0;
+  lines.forEach((line, i) => {
+    characters += line.length;
+    if (characters < CHUNK_CHARACTERS && i < lines.length - 1) return;
+    chunks.push(Buffer.from(lines.slice(from, i + 1).join('')));
+    from = i + 1;
+    characters = 0;
+  });
+  return chunks;
+}
+
+function sizeOf(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+}
 
 function writeError(path: string, error: unknown): SteptreeError {
   return new SteptreeError(

@@ -12,6 +12,21 @@ interface RecordBase {
   readonly contentHash: string;
   /** Where this problem's lines begin in labels.jsonl, in bytes; absent until they are written. */
   readonly labelsOffset?: number;
+  /** Done now, but failed when its turn in labels.jsonl came: its lines are still to be put there. */
+  readonly late?: boolean;
+}
+
+/** Up to where labels.jsonl is valid: the next problem's ordinal, and bytes. */
+export interface LabelsPosition {
+  readonly next: number;
+  readonly bytes: number;
+}
+
+/** A problem whose lines, or none if it had failed, were written from `labelsOffset` on. */
+export interface PlacedLabels {
+  readonly ordinal: number;
+  readonly status: ProblemRecord['status'];
+  readonly labelsOffset: number;
 }
 
 export interface DoneRecord extends RecordBase {
@@ -109,8 +124,24 @@ export class RunStore {
     );
   }
 
-  async update(ordinal: number, record: ProblemRecord): Promise<void> {
-    await this.write(() => this.problems.put(ordinal, record));
+  labelsPosition(): LabelsPosition {
+    return this.fact<LabelsPosition>('labels') ?? { next: 0, bytes: 0 };
+  }
+
+  /** Records in one transaction what was written to labels.jsonl. A problem that was written as
+   *  failed and has been done since is marked late. */
+  async placeLabels(placed: readonly PlacedLabels[], position: LabelsPosition): Promise<void> {
+    await this.write(() =>
+      this.root.transaction(() => {
+        for (const { ordinal, status, labelsOffset } of placed) {
+          const record = this.problems.get(ordinal);
+          if (!record) continue;
+          const late = record.status === 'done' && status === 'failed';
+          this.problems.put(ordinal, { ...record, labelsOffset, late });
+        }
+        this.facts.put('labels', position);
+      }),
+    );
   }
 
   fact<T>(name: string): T | undefined {
@@ -129,14 +160,23 @@ export class RunStore {
     try {
       await put();
     } catch (error) {
+      const failedCommit = isFailedCommit(error);
+      if (failedCommit) error.commitError.catch(() => {});
+      const reason = failedCommit ? 'its commit failed, as on a full disk' : errorMessage(error);
       throw new SteptreeError(
         'STORE_WRITE_FAILED',
-        `cannot write to the run store in ${this.dir}: ${errorMessage(error)}; free some space and run the same command again, nothing stored is lost`,
+        `cannot write to the run store in ${this.dir}: ${reason}; free some space and run the same command again, nothing stored is lost`,
         { dir: this.dir },
         { cause: error },
       );
     }
   }
+}
+
+/** What lmdb rejects all promises of a failed transaction with. It rejects one of its own too, which
+ *  nobody can wait for: a program that must not die of it has to let that one pass. */
+export function isFailedCommit(error: unknown): error is Error & { commitError: Promise<never> } {
+  return error instanceof Error && 'commitError' in error && error.commitError instanceof Promise;
 }
 
 /** Fixed width, so that problem 1 is no prefix of problem 10. */

@@ -35,12 +35,12 @@ async function opened() {
 }
 
 async function settle(file: LabelsFile, store: RunStore, ordinal: number, record: ProblemRecord) {
+  if (record.status === 'done') await file.offer(ordinal, await linesOf(record.treeFile));
   const offset = store.problem(ordinal)?.labelsOffset;
-  await store.finish(ordinal, offset === undefined ? record : { ...record, labelsOffset: offset }, {
-    keepReplies: false,
-  });
-  const lines = record.status === 'done' ? await linesOf(record.treeFile) : [];
-  file.settled(ordinal, lines);
+  const late = record.status === 'done' ? { late: true } : {};
+  const full = offset === undefined ? record : { ...record, labelsOffset: offset, ...late };
+  await store.finish(ordinal, full, { keepReplies: false });
+  file.settled(ordinal);
 }
 
 const ALL = 't0 one\nt0 two\nt1 one\nt1 two\nt2 one\nt2 two\n';
@@ -88,4 +88,52 @@ it('puts a problem that failed at first into its place when it succeeds later', 
   await again.close();
   await store.close();
   expect(readFileSync(path, 'utf8')).toBe(ALL);
+});
+
+it('puts it there also when a kill came between its record and its lines', async () => {
+  const { store, path, file } = await opened();
+  await settle(file, store, 0, done(0));
+  await settle(file, store, 1, failed(1));
+  await settle(file, store, 2, done(2));
+  await file.close();
+  const labelsOffset = store.problem(1)?.labelsOffset ?? -1;
+  await store.finish(1, { ...done(1), labelsOffset, late: true } as ProblemRecord, {
+    keepReplies: false,
+  });
+  await (await LabelsFile.open(path, store, linesOf)).close();
+  await store.close();
+  expect(readFileSync(path, 'utf8')).toBe(ALL);
+});
+
+it('makes no lines again of a problem that it came to before it was told', async () => {
+  const dir = join(folder, `run-${count++}`);
+  const store = new RunStore(join(dir, 'store'));
+  let remade = 0;
+  const file = await LabelsFile.open(join(dir, 'labels.jsonl'), store, (treeFile) => {
+    remade++;
+    return linesOf(treeFile);
+  });
+  for (const ordinal of [0, 1, 2]) await file.offer(ordinal, await linesOf(`t${ordinal}`));
+  for (const ordinal of [0, 1, 2])
+    await store.finish(ordinal, done(ordinal), { keepReplies: false });
+  file.settled(0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  file.settled(1);
+  file.settled(2);
+  await file.close();
+  await store.close();
+  expect(readFileSync(join(dir, 'labels.jsonl'), 'utf8')).toBe(ALL);
+  expect(remade).toBe(0);
+});
+
+it('marks a problem late that was done while the writer passed it as failed', async () => {
+  const { store, file } = await opened();
+  await store.finish(0, done(0), { keepReplies: false });
+  await store.placeLabels([{ ordinal: 0, status: 'failed', labelsOffset: 0 }], {
+    next: 1,
+    bytes: 0,
+  });
+  expect(store.problem(0)).toMatchObject({ status: 'done', late: true, labelsOffset: 0 });
+  await file.close();
+  await store.close();
 });

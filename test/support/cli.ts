@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -37,6 +37,17 @@ export function startCli(
     });
   });
   return { child, ended };
+}
+
+/** Runs a shell script that may mount, in name spaces of its own; `steptree` is the real command. */
+export function runInNamespace(script: string): CliResult {
+  const steptree = `steptree() { "${process.execPath}" "${BIN}" "$@"; }`;
+  const { status, signal, stdout, stderr } = spawnSync(
+    'unshare',
+    ['--user', '--map-root-user', '--mount', 'bash', '-c', `${steptree}\n${script}`],
+    { encoding: 'utf8' },
+  );
+  return { code: status, signal, stdout, stderr };
 }
 
 /** A temporary folder that goes when the test file ends. */

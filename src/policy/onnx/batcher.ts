@@ -1,6 +1,7 @@
 import { BLOCK_ROWS, type Decoder, type DecoderOutput, type Embedder } from './decoder.js';
 import { BufferPool, blockKv, KvSlots } from './kv-slots.js';
 import { type KvBlock, PrefixCache } from './prefix-cache.js';
+import { PrefixTiles } from './prefix-tiles.js';
 import { Sampler, uniformAt } from './sampler.js';
 import { type BatchRequest, type BatchResult, Job, Sequence } from './sequence.js';
 
@@ -24,10 +25,12 @@ export interface BatcherStats {
   decodedRows: number;
 }
 
-/** Sequences whose KV is padded to the same number of rows; sequence i lies in slot i. */
+/** Sequences whose own KV is padded to the same number of rows; sequence i lies in slot i. */
 interface Group {
   readonly slots: KvSlots;
   readonly sequences: Sequence[];
+  /** The prefixes that its sequences share; null where all KV is a sequence's own. */
+  readonly tiles: PrefixTiles | null;
 }
 
 /** Blocks computed in one prefill pass: enough to keep the matrix kernels busy, few enough not to
@@ -241,19 +244,26 @@ export class Batcher {
       this.finish(sequence);
       return;
     }
-    const group = this.groupFor(sequence.length);
+    const shares = this.decoder.step !== null;
+    const group = this.groupFor(shares ? 0 : sequence.length);
     group.slots.reserve(group.sequences.length + 1);
-    group.slots.copyBlocks(group.sequences.length, job.blocks);
+    sequence.tile = group.tiles?.join(job.blocks) ?? null;
+    if (!shares) group.slots.copyBlocks(group.sequences.length, job.blocks);
     group.sequences.push(sequence);
     this.active += 1;
   }
 
-  /** The group with room for one more row after `length`. */
+  /** The group with room for one more row after `length` own ones. */
   private groupFor(length: number): Group {
     const rows = (Math.floor(length / BLOCK_ROWS) + 1) * BLOCK_ROWS;
     let group = this.groups.get(rows);
     if (group === undefined) {
-      group = { slots: new KvSlots(this.decoder.shape, rows, this.buffers), sequences: [] };
+      const { shape, step } = this.decoder;
+      group = {
+        slots: new KvSlots(shape, rows, this.buffers),
+        sequences: [],
+        tiles: step === null ? null : new PrefixTiles(shape, this.buffers),
+      };
       this.groups.set(rows, group);
     }
     return group;
@@ -263,39 +273,62 @@ export class Batcher {
   private async decode(rows: number): Promise<void> {
     const group = this.groups.get(rows);
     if (group === undefined || group.sequences.length === 0 || this.mergeIntoLonger(group)) return;
-    const { sequences, slots } = group;
-    const { shape } = this.decoder;
-    const batch = sequences.length;
-    const ids = sequences.map((sequence) => sequence.lastToken);
+    const batch = group.sequences.length;
+    const ids = group.sequences.map((sequence) => sequence.lastToken);
     await this.embedder.ready(ids);
-    const embeds = this.scratch(batch * shape.hidden);
+    const embeds = this.scratch(batch * this.decoder.shape.hidden);
     this.embedder.copy(ids, embeds, 0);
-    const output = await this.decoder.run({
-      batch,
-      tokens: 1,
-      past: rows,
-      embeds,
-      pastLength: Int32Array.from(sequences, (sequence) => sequence.length),
-      logitsAt: new Int32Array(batch),
-      ...slots.past(batch),
-    });
+    const output = await this.pass(group, embeds);
     this.stats.decodePasses += 1;
     this.stats.decodedRows += batch;
     // From the end, so that filling a hole with the last sequence disturbs nothing still to come.
     for (let slot = batch - 1; slot >= 0; slot--) this.advance(group, slot, output);
   }
 
+  private pass({ sequences, slots, tiles }: Group, embeds: Float32Array): Promise<DecoderOutput> {
+    const batch = sequences.length;
+    const { keys, values } = slots.past(batch);
+    const positions = new Int32Array(batch);
+    for (let b = 0; b < batch; b++) positions[b] = sequences[b]?.length ?? 0;
+    if (tiles === null || this.decoder.step === null) {
+      return this.decoder.run({
+        batch,
+        tokens: 1,
+        past: slots.rows,
+        embeds,
+        pastLength: positions,
+        logitsAt: new Int32Array(batch),
+        keys,
+        values,
+      });
+    }
+    const lengths = new Int32Array(batch);
+    const tileOf = new Int32Array(batch);
+    for (let b = 0; b < batch; b++) {
+      lengths[b] = sequences[b]?.ownLength ?? 0;
+      tileOf[b] = sequences[b]?.tile?.slot ?? 0;
+    }
+    return this.decoder.step({
+      batch,
+      embeds,
+      positions,
+      tileOf,
+      prefix: tiles.past(),
+      own: { rows: slots.rows, lengths, keys, values },
+    });
+  }
+
   private advance(group: Group, slot: number, output: DecoderOutput): void {
     const sequence = group.sequences[slot];
     if (sequence === undefined) return;
-    group.slots.append(slot, sequence.length, output.keys, output.values, slot);
+    group.slots.append(slot, sequence.ownLength, output.keys, output.values, slot);
     sequence.length += 1;
     this.sampleNext(sequence, output.logits, slot * this.decoder.shape.vocab);
     if (sequence.finish !== null) {
       this.leave(group, slot);
       this.finish(sequence);
-    } else if (sequence.length === group.slots.rows) {
-      this.move(group, slot, this.groupFor(sequence.length));
+    } else if (sequence.ownLength === group.slots.rows) {
+      this.move(group, slot, this.groupFor(sequence.ownLength));
     }
   }
 
@@ -317,19 +350,22 @@ export class Batcher {
     const sequence = from.sequences[slot];
     if (sequence === undefined) return;
     to.slots.reserve(to.sequences.length + 1);
-    to.slots.copySlot(to.sequences.length, from.slots, slot, sequence.length);
+    to.slots.copySlot(to.sequences.length, from.slots, slot, sequence.ownLength);
     to.sequences.push(sequence);
     this.leave(from, slot);
+    sequence.tile = to.tiles?.join(sequence.job.blocks) ?? null;
     this.active += 1;
   }
 
   /** Frees a slot; the last sequence of the group takes it. */
   private leave(group: Group, slot: number): void {
+    const left = group.sequences[slot]?.tile;
     const last = group.sequences.pop();
     if (last !== undefined && slot < group.sequences.length) {
-      group.slots.copySlot(slot, group.slots, group.sequences.length, last.length);
+      group.slots.copySlot(slot, group.slots, group.sequences.length, last.ownLength);
       group.sequences[slot] = last;
     }
+    if (left) group.tiles?.leave(left);
     if (group.sequences.length === 0) group.slots.release();
     this.active -= 1;
   }

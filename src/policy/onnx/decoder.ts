@@ -2,6 +2,8 @@
 
 export interface DecoderShape {
   readonly layers: number;
+  /** Heads of queries, a multiple of the heads of keys and values. */
+  readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
   readonly hidden: number;
@@ -27,13 +29,36 @@ export interface DecoderInput {
   readonly values: readonly Float32Array[];
 }
 
-/** The new rows of one layer's keys or values inside what the graph gave back:
- *  row t of (sequence b, head h) starts at offset + ((b·kvHeads + h)·stride + t)·headDim. */
+/** One new token for each of `batch` sequences that share prefixes. A tile is a prefix with at most
+ *  so many of its sequences; a prefix with more of them has several tiles. */
+export interface StepInput {
+  readonly batch: number;
+  /** [batch, hidden] */
+  readonly embeds: Float32Array;
+  /** Positions of the new tokens, [batch]. */
+  readonly positions: Int32Array;
+  /** The tile of each sequence, [batch]. */
+  readonly tileOf: Int32Array;
+  /** The prefixes, one per tile: `lengths` [tiles] rows of each are valid. */
+  readonly prefix: PaddedKv & { readonly tiles: number; readonly lengths: Int32Array };
+  /** What the sequences added to their prefixes: `lengths` [batch] rows of each are valid. */
+  readonly own: PaddedKv & { readonly lengths: Int32Array };
+}
+
+/** Per layer [count, kvHeads, rows, headDim]; rows past the valid ones are finite garbage. */
+export interface PaddedKv {
+  readonly rows: number;
+  readonly keys: readonly Float32Array[];
+  readonly values: readonly Float32Array[];
+}
+
+/** The new rows of one layer's keys or values inside what the graph gave back: row t of
+ *  (sequence b, head h) starts at offset + b·sequenceStride + h·headStride + t·headDim. */
 export interface NewRows {
   readonly data: Float32Array;
   readonly offset: number;
-  /** Rows from one head to the next. */
-  readonly stride: number;
+  readonly sequenceStride: number;
+  readonly headStride: number;
 }
 
 export interface DecoderOutput {
@@ -48,6 +73,8 @@ export interface Decoder {
   readonly name: 'append' | 'merged';
   readonly shape: DecoderShape;
   run(input: DecoderInput): Promise<DecoderOutput>;
+  /** A pass that reads a shared prefix once; null where every sequence needs its whole past. */
+  readonly step: ((input: StepInput) => Promise<DecoderOutput>) | null;
 }
 
 /** Embeddings of token ids, and of images as the projector gives them. */

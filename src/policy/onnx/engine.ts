@@ -9,6 +9,8 @@ import type {
   Embedder,
   NewRows,
 } from './decoder.js';
+import { stepDecoder } from './step-decoder.js';
+import { bigints, floats, KvFeeds, kvNames, requireNames } from './tensors.js';
 
 export interface SessionOptions {
   readonly intraOpThreads: number;
@@ -39,66 +41,34 @@ export async function openSession(
   }
 }
 
-/** @throws SteptreeError ONNX_GRAPH if the session lacks an input or output */
-export function requireNames(
-  session: InferenceSession,
-  graph: string,
-  inputs: readonly string[],
-  outputs: readonly string[],
-): void {
-  const missing = [
-    ...inputs.filter((name) => !session.inputNames.includes(name)),
-    ...outputs.filter((name) => !session.outputNames.includes(name)),
-  ];
-  if (missing.length > 0) {
-    throw new SteptreeError(
-      'ONNX_GRAPH',
-      `${graph} lacks ${missing.join(', ')}; it has inputs ${session.inputNames.join(', ')} and outputs ${session.outputNames.join(', ')}`,
-      { graph, missing },
-    );
-  }
-}
-
-/** Reads back a float32 output.
- *  @throws SteptreeError ONNX_GRAPH for another type */
-export function floats(results: InferenceSession.OnnxValueMapType, name: string): Float32Array {
-  const data = (results[name] as Tensor | undefined)?.data;
-  if (data instanceof Float32Array) return data;
-  throw new SteptreeError('ONNX_GRAPH', `output ${name} is not float32; export in float32`, {
-    name,
-  });
-}
-
 /** The append-only graph: only the new rows of keys and values come out.
- *  @param step the same for one token per sequence, where the folder has it */
+ *  @param step the graph for one token per sequence with shared prefixes, where the folder has it */
 export function appendDecoder(
   session: InferenceSession,
   step: InferenceSession | null,
   shape: DecoderShape,
 ): Decoder {
-  const inputs = ['inputs_embeds', 'past_length', ...pastNames(shape)];
+  const inputs = ['inputs_embeds', 'past_length', ...kvNames('past', shape)];
   const outputs = ['logits', 'new_keys', 'new_values'];
   requireNames(session, 'decoder_append.onnx', [...inputs, 'logits_positions'], outputs);
-  if (step !== null) requireNames(step, 'decoder_step.onnx', inputs, outputs);
+  const pastFeeds = pastFeeder(shape);
   return {
     name: 'append',
     shape,
     async run(input) {
       const { batch, tokens } = input;
-      const feeds = pastFeeds(input, shape);
+      const feeds = pastFeeds(input);
       feeds.inputs_embeds = new Tensor('float32', input.embeds, [batch, tokens, shape.hidden]);
       feeds.past_length = new Tensor('int64', bigints(input.pastLength), [batch]);
-      const graph = tokens === 1 && step !== null ? step : session;
-      if (graph === session) {
-        feeds.logits_positions = new Tensor('int64', bigints(input.logitsAt), [batch, 1]);
-      }
-      const results = await graph.run(feeds);
+      feeds.logits_positions = new Tensor('int64', bigints(input.logitsAt), [batch, 1]);
+      const results = await session.run(feeds);
       return {
         logits: floats(results, 'logits'),
         keys: layerRows(floats(results, 'new_keys'), input, shape),
         values: layerRows(floats(results, 'new_values'), input, shape),
       };
     },
+    step: step === null ? null : stepDecoder(step, shape),
   };
 }
 
@@ -108,7 +78,8 @@ function layerRows(data: Float32Array, input: DecoderInput, shape: DecoderShape)
   return Array.from({ length: shape.layers }, (_, layer) => ({
     data,
     offset: layer * layerFloats,
-    stride: input.tokens,
+    sequenceStride: shape.kvHeads * input.tokens * shape.headDim,
+    headStride: input.tokens * shape.headDim,
   }));
 }
 
@@ -122,16 +93,17 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
   requireNames(
     session,
     'decoder_model_merged.onnx',
-    ['inputs_embeds', 'attention_mask', ...pastNames(shape)],
+    ['inputs_embeds', 'attention_mask', ...kvNames('past', shape)],
     ['logits', ...presents],
   );
   const takesPositions = session.inputNames.includes('position_ids');
+  const pastFeeds = pastFeeder(shape);
   return {
     name: 'merged',
     shape,
     async run(input) {
       const { batch, tokens, past } = input;
-      const feeds = pastFeeds(input, shape);
+      const feeds = pastFeeds(input);
       feeds.inputs_embeds = new Tensor('float32', input.embeds, [batch, tokens, shape.hidden]);
       feeds.attention_mask = new Tensor('int64', attentionMask(input), [batch, past + tokens]);
       if (takesPositions) {
@@ -142,7 +114,8 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
         Array.from({ length: shape.layers }, (_, layer) => ({
           data: floats(results, `present.${layer}.${kind}`),
           offset: past * shape.headDim,
-          stride: past + tokens,
+          sequenceStride: shape.kvHeads * (past + tokens) * shape.headDim,
+          headStride: (past + tokens) * shape.headDim,
         }));
       return {
         logits: pickLogits(floats(results, 'logits'), input, shape.vocab),
@@ -150,32 +123,17 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
         values: rows('value'),
       } satisfies DecoderOutput;
     },
+    step: null,
   };
 }
 
-function pastNames(shape: DecoderShape): string[] {
-  return Array.from({ length: shape.layers }, (_, layer) => [
-    `past_key_values.${layer}.key`,
-    `past_key_values.${layer}.value`,
-  ]).flat();
-}
-
-function pastFeeds(input: DecoderInput, shape: DecoderShape): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  const dims = [input.batch, shape.kvHeads, input.past, shape.headDim];
-  for (let layer = 0; layer < shape.layers; layer++) {
-    const keys = input.keys[layer] ?? new Float32Array(0);
-    const values = input.values[layer] ?? new Float32Array(0);
-    feeds[`past_key_values.${layer}.key`] = new Tensor('float32', keys, dims);
-    feeds[`past_key_values.${layer}.value`] = new Tensor('float32', values, dims);
-  }
-  return feeds;
-}
-
-function bigints(values: Int32Array): BigInt64Array {
-  const out = new BigInt64Array(values.length);
-  for (let i = 0; i < values.length; i++) out[i] = BigInt(values[i] ?? 0);
-  return out;
+function pastFeeder(shape: DecoderShape): (input: DecoderInput) => Record<string, Tensor> {
+  const past = new KvFeeds('past', shape);
+  return (input) => {
+    const feeds: Record<string, Tensor> = {};
+    past.add(feeds, input.batch, { ...input, rows: input.past });
+    return feeds;
+  };
 }
 
 /** 1 for the valid rows of the past and for the new tokens, 0 for the padding between them. */

@@ -125,6 +125,7 @@ export async function readModelFolder(path: string): Promise<ModelFolder> {
 function decoderShape(text: z.infer<typeof configSchema>['text_config']): DecoderShape {
   return {
     layers: text.num_hidden_layers,
+    heads: text.num_attention_heads,
     kvHeads: text.num_key_value_heads ?? text.num_attention_heads,
     headDim: text.head_dim ?? text.hidden_size / text.num_attention_heads,
     hidden: text.hidden_size,

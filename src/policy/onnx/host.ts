@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
-import { contentHash } from '../../../search/rng.js';
 import type { PolicyModel, SampleReply, SampleRequest } from '../../../search/types.js';
 import type { BatcherStats } from './batcher.js';
+import { Homes } from './homes.js';
 import { type OnnxOptions, onnxOptions } from './options.js';
 import { type CallCommand, type HostThread, startHostThreads } from './threads.js';
 
@@ -23,7 +23,7 @@ export interface OnnxPolicy extends PolicyModel {
 }
 
 /** Loads a folder in the transformers.js layout on `options.threads` model-host threads. A problem
- *  always goes to the same thread, where its prefixes are cached. The text of a sequence depends on
+ *  stays with one thread, where its prefixes are cached, while the threads are evenly busy. The text of a sequence depends on
  *  the request and its seed alone, not on its neighbours, `maxBatch`, the cache or the threads.
  *  @param folder with config.json, tokenizer.json, …, onnx/
  *  @throws SteptreeError ONNX_FOLDER, ONNX_CONFIG or ONNX_GRAPH for a folder that can't be used */
@@ -36,11 +36,18 @@ export async function createOnnxPolicy(
     folder: resolve(folder),
     options: settings,
   });
-  const threadOf = (problemId: string): HostThread | undefined =>
-    threads[Number.parseInt(contentHash([problemId]).slice(0, 8), 16) % threads.length];
+  const homes = new Homes(threads.length, settings.maxBatch);
   return {
     name: `onnx:${basename(resolve(folder))}`,
-    sample: (request, signal) => sample(threadOf(request.problem.id), request, signal),
+    async sample(request, signal) {
+      const sequences = request.seeds.length;
+      const thread = homes.enter(request.problem.id, sequences);
+      try {
+        return await sample(threads[thread], request, signal);
+      } finally {
+        homes.leave(thread, sequences);
+      }
+    },
     stats: () => sumStats(threads),
     async close() {
       await Promise.all(threads.map((thread) => thread.close()));

@@ -5,8 +5,8 @@ import { Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
 import type { ImageRef } from '../../../search/types.js';
-import { floats } from './engine.js';
 import type { ImageSettings } from './folder.js';
+import { floats } from './tensors.js';
 
 /** What the projector makes of a picture. */
 export interface ImageFeatures {
@@ -86,14 +86,16 @@ export async function pixelValues(
 ): Promise<{ pixels: Float32Array; height: number; width: number }> {
   // Two pipelines: in one, sharp would weigh colours by their alpha when it resizes.
   const colours = sharp(bytes).toColourspace('srgb').removeAlpha().raw();
-  const decoded = await colours.toBuffer({ resolveWithObject: true });
-  let picture = sharp(decoded.data, { raw: decoded.info });
+  let decoded = await colours.toBuffer({ resolveWithObject: true });
   const { size } = settings;
-  if (size !== null) {
+  const fits = decoded.info.width === size?.width && decoded.info.height === size.height;
+  if (size !== null && !fits) {
     const kernel = KERNELS[settings.resample] ?? 'cubic';
-    picture = picture.resize(size.width, size.height, { fit: 'fill', kernel });
+    const picture = sharp(decoded.data, { raw: decoded.info });
+    const resized = picture.resize(size.width, size.height, { fit: 'fill', kernel }).raw();
+    decoded = await resized.toBuffer({ resolveWithObject: true });
   }
-  const { data, info } = await picture.raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = decoded;
   const { height, width, channels } = info;
   const plane = height * width;
   const pixels = new Float32Array(3 * plane);

@@ -28,6 +28,7 @@ export class KvSlots {
   readonly keys: Float32Array[];
   readonly values: Float32Array[];
   private capacity = 0;
+  private lastPast: { slots: number; keys: Float32Array[]; values: Float32Array[] } | null = null;
   private readonly headFloats: number;
   private readonly slotFloats: number;
 
@@ -48,6 +49,7 @@ export class KvSlots {
     if (slots <= this.capacity || this.slotFloats === 0) return;
     const floats = Math.max(slots, this.capacity * 2, 4) * this.slotFloats;
     const used = this.capacity * this.slotFloats;
+    this.lastPast = null;
     this.capacity = Number.MAX_SAFE_INTEGER;
     for (const buffers of [this.keys, this.values]) {
       for (const [layer, old] of buffers.entries()) {
@@ -62,6 +64,7 @@ export class KvSlots {
 
   /** Gives the buffers back; the slots are empty afterwards. */
   release(): void {
+    this.lastPast = null;
     for (const buffers of [this.keys, this.values]) {
       for (const [layer, buffer] of buffers.entries()) {
         this.pool.give(buffer);
@@ -71,13 +74,18 @@ export class KvSlots {
     this.capacity = 0;
   }
 
-  /** The first `slots` slots of every layer. */
+  /** The first `slots` slots of every layer; the same arrays as last time if they lie where they
+   *  lay then. */
   past(slots: number): { keys: Float32Array[]; values: Float32Array[] } {
-    const end = slots * this.slotFloats;
-    return {
-      keys: this.keys.map((buffer) => buffer.subarray(0, end)),
-      values: this.values.map((buffer) => buffer.subarray(0, end)),
-    };
+    if (this.lastPast?.slots !== slots) {
+      const end = slots * this.slotFloats;
+      this.lastPast = {
+        slots,
+        keys: this.keys.map((buffer) => buffer.subarray(0, end)),
+        values: this.values.map((buffer) => buffer.subarray(0, end)),
+      };
+    }
+    return this.lastPast;
   }
 
   /** Writes one new row per head of every layer.
@@ -104,10 +112,10 @@ export class KvSlots {
   ): void {
     if (buffer === undefined || rows === undefined) return;
     const { kvHeads, headDim } = this.shape;
-    const { data, stride } = rows;
+    const { data } = rows;
     for (let head = 0; head < kvHeads; head++) {
       let to = slot * this.slotFloats + head * this.headFloats + row * headDim;
-      let from = rows.offset + (batchIndex * kvHeads + head) * stride * headDim;
+      let from = rows.offset + batchIndex * rows.sequenceStride + head * rows.headStride;
       // A loop beats TypedArray.set with its subarray for rows of some dozen floats.
       for (const end = from + headDim; from < end; from++, to++) buffer[to] = data[from] ?? 0;
     }
@@ -163,7 +171,7 @@ export function blockKv(
   let part = 0;
   for (const tensor of [...keys, ...values]) {
     for (let head = 0; head < kvHeads; head++) {
-      const from = tensor.offset + (batchIndex * kvHeads + head) * tensor.stride * headDim;
+      const from = tensor.offset + batchIndex * tensor.sequenceStride + head * tensor.headStride;
       const at = (part * kvHeads + head) * BLOCK_ROWS * headDim;
       kv.set(tensor.data.subarray(from, from + rows * headDim), at);
     }

@@ -1,6 +1,7 @@
 import type { SamplingOptions } from '../../../search/types.js';
 import { BLOCK_ROWS, type DecoderShape } from './decoder.js';
 import { blockKeys, type KvBlock } from './prefix-cache.js';
+import type { Tile } from './prefix-tiles.js';
 
 /** What the batcher is asked for: continuations of one prompt, one per seed. */
 export interface BatchRequest {
@@ -108,6 +109,8 @@ export class Sequence {
   length: number;
   finish: 'end' | 'step' | 'length' | null = null;
   readonly seen: Uint8Array | null;
+  /** Where it reads its prompt together with others. */
+  tile: Tile | null = null;
 
   constructor(
     readonly job: Job,
@@ -118,6 +121,11 @@ export class Sequence {
     this.length = ids.length;
     this.seen = sampling.repetitionPenalty === 1 ? null : new Uint8Array(shape.vocab);
     for (const id of this.seen === null ? [] : ids) this.markSeen(id);
+  }
+
+  /** Rows of KV that it has for itself. */
+  get ownLength(): number {
+    return this.length - (this.tile?.length ?? 0);
   }
 
   get seed(): number {

@@ -45,7 +45,7 @@ const embed = (ids: readonly number[]) => ids.map((id) => id + 1);
 describe('continuous batching', () => {
   it('gives every sequence the text that it has alone, in any company and with any cache', async () => {
     const prompt = fc.array(fc.integer({ min: 6, max: 39 }), { minLength: 1, maxLength: 100 });
-    const requests = fc.array(fc.tuple(prompt, fc.integer({ min: 1, max: 5 })), {
+    const requests = fc.array(fc.tuple(prompt, fc.integer({ min: 1, max: 20 })), {
       minLength: 1,
       maxLength: 12,
     });
@@ -53,9 +53,10 @@ describe('continuous batching', () => {
       maxBatch: fc.constantFrom(1, 2, 7, 64),
       cacheBytes: fc.constantFrom(0, 3000, 1e9),
     });
+    const shares = fc.boolean();
     await fc.assert(
-      fc.asyncProperty(requests, options, async (wanted, settings) => {
-        const batcher = new Batcher(hashDecoder(), hashEmbedder, settings);
+      fc.asyncProperty(requests, options, shares, async (wanted, settings, shared) => {
+        const batcher = new Batcher(hashDecoder(undefined, shared), hashEmbedder, settings);
         const results = await Promise.all(
           wanted.map(([ids, n], index) => batcher.submit(request(ids, seedsOf(index, n))).done),
         );
@@ -65,7 +66,7 @@ describe('continuous batching', () => {
         }
         await batcher.drain();
       }),
-      { seed: 11, numRuns: 25 },
+      { seed: 11, numRuns: 40 },
     );
   });
 

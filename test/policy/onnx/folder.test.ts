@@ -49,6 +49,7 @@ describe('a model folder', () => {
     const read = await readModelFolder(folder);
     expect(read.shape).toEqual({
       layers: 2,
+      heads: 2,
       kvHeads: 2,
       headDim: 4,
       hidden: 8,

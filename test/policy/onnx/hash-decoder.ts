@@ -4,6 +4,8 @@ import type {
   DecoderShape,
   Embedder,
   NewRows,
+  PaddedKv,
+  StepInput,
 } from '../../../src/policy/onnx/decoder.js';
 
 /** A decoder whose logits are a hash of the whole text so far, read back from the KV that the
@@ -12,6 +14,7 @@ import type {
  *  as value. */
 export const HASH_SHAPE: DecoderShape = {
   layers: 2,
+  heads: 2,
   kvHeads: 2,
   headDim: 2,
   hidden: 1,
@@ -41,8 +44,12 @@ export interface HashDecoder extends Decoder {
   readonly passes: { batch: number; tokens: number; past: number }[];
 }
 
-/** @param beforeRun called at each pass, for tests that cancel or fail in the middle */
-export function hashDecoder(beforeRun: (pass: number) => void = () => undefined): HashDecoder {
+/** @param beforeRun called at each pass, for tests that cancel or fail in the middle
+ *  @param shares whether decode passes read shared prefixes apart from what sequences added */
+export function hashDecoder(
+  beforeRun: (pass: number) => void = () => undefined,
+  shares = true,
+): HashDecoder {
   const passes: HashDecoder['passes'] = [];
   return {
     name: 'append',
@@ -54,27 +61,45 @@ export function hashDecoder(beforeRun: (pass: number) => void = () => undefined)
       await null;
       const logits = new Float32Array(input.batch * HASH_SHAPE.vocab);
       for (let b = 0; b < input.batch; b++) {
-        const past = readPast(input, b);
+        const past = readRows({ ...input, rows: input.past }, b, input.pastLength[b] ?? 0);
         const start = b * input.tokens;
         const seen = input.embeds.subarray(start, start + (input.logitsAt[b] ?? 0) + 1);
         logits.set(hashLogits([...past, ...seen]), b * HASH_SHAPE.vocab);
       }
       return { logits, keys: newRows(input, 1), values: newRows(input, -1) };
     },
+    step: shares ? step : null,
   };
+
+  async function step(input: StepInput) {
+    beforeRun(passes.length);
+    const { batch, prefix, own, embeds } = input;
+    passes.push({ batch, tokens: 1, past: prefix.rows + own.rows });
+    await null;
+    const logits = new Float32Array(batch * HASH_SHAPE.vocab);
+    for (let b = 0; b < batch; b++) {
+      const tile = input.tileOf[b] ?? -1;
+      const shared = readRows(prefix, tile, prefix.lengths[tile] ?? 0);
+      const past = [...shared, ...readRows(own, b, own.lengths[b] ?? 0)];
+      if (past.length !== input.positions[b]) throw new Error(`sequence ${b} is misplaced`);
+      logits.set(hashLogits([...past, embeds[b] ?? 0]), b * HASH_SHAPE.vocab);
+    }
+    const rows = { batch, tokens: 1, embeds };
+    return { logits, keys: newRows(rows, 1), values: newRows(rows, -1) };
+  }
 }
 
-function readPast(input: DecoderInput, b: number): number[] {
+/** The embeddings that the first `length` rows of entry `b` stand for. */
+function readRows(kv: PaddedKv, b: number, length: number): number[] {
   const { kvHeads, headDim, layers } = HASH_SHAPE;
-  return Array.from({ length: input.pastLength[b] ?? 0 }, (_, row) => {
-    const embedding = input.keys[0]?.[(b * kvHeads * input.past + row) * headDim] ?? 0;
+  return Array.from({ length }, (_, row) => {
+    const embedding = kv.keys[0]?.[(b * kvHeads * kv.rows + row) * headDim] ?? 0;
     for (let layer = 0; layer < layers; layer++) {
       for (let head = 0; head < kvHeads; head++) {
-        const at = ((b * kvHeads + head) * input.past + row) * headDim;
+        const at = ((b * kvHeads + head) * kv.rows + row) * headDim;
         const expected = embedding * (1 + 2 * layer + head);
         for (let i = at; i < at + headDim; i++) {
-          if (input.keys[layer]?.[i] === expected && input.values[layer]?.[i] === -expected)
-            continue;
+          if (kv.keys[layer]?.[i] === expected && kv.values[layer]?.[i] === -expected) continue;
           throw new Error(`row ${row} of sequence ${b} is torn in layer ${layer}, head ${head}`);
         }
       }
@@ -83,7 +108,10 @@ function readPast(input: DecoderInput, b: number): number[] {
   });
 }
 
-function newRows(input: DecoderInput, sign: 1 | -1): NewRows[] {
+function newRows(
+  input: Pick<DecoderInput, 'batch' | 'tokens' | 'embeds'>,
+  sign: 1 | -1,
+): NewRows[] {
   const { kvHeads, headDim, layers } = HASH_SHAPE;
   const stride = input.tokens + 3;
   return Array.from({ length: layers }, (_, layer) => {
@@ -98,6 +126,7 @@ function newRows(input: DecoderInput, sign: 1 | -1): NewRows[] {
         }
       }
     }
-    return { data, offset: 5, stride };
+    const headStride = stride * headDim;
+    return { data, offset: 5, sequenceStride: kvHeads * headStride, headStride };
   });
 }
