@@ -1,2 +1,2 @@
 /** Codes of errors raised in src/evaluate/. */
-export const EVALUATE_ERROR_CODES = ['CELL_INVALID', 'BENCH_CONFIG_CHANGED'] as const;
+export const EVALUATE_ERROR_CODES = ['CELL_INVALID'] as const;
