@@ -13,6 +13,7 @@ import {
   type TreeJson,
 } from '../../search/index.js';
 import { writeFileAtomic } from '../data/files.js';
+import { withStoredPictures } from '../data/pictures.js';
 import { type ProblemItem, treeFileName } from '../data/problems.js';
 import { Gate } from './gate.js';
 import { labelLines, labelProblem } from './label-problem.js';
@@ -208,7 +209,8 @@ export class LabelRun {
     this.live.add(context);
     try {
       const { method, options, seed } = this.config;
-      const tree = await labelProblem(problem, context, method, options);
+      const named = await withStoredPictures(problem, this.config.dir);
+      const tree = await labelProblem(named, context, method, options);
       const treeFile = treeFileName(problem.id);
       const lines = labelLines(tree, options, seed);
       const text = `${JSON.stringify(tree)}\n`;
