@@ -35,7 +35,7 @@ function answerLine(report: SolveReport, { color }: SolveTextOptions): string {
   const { answer, strategy, verdict, gold } = report;
   const shown = `Answer: ${answer ?? 'none'}`;
   const grade = verdict ? `  ${WORDS[verdict.verdict]}, gold answer ${gold}` : '';
-  return `${color ? styleText('bold', shown) : shown}${grade}  (${strategy})`;
+  return `${color ? paint('bold', shown) : shown}${grade}  (${strategy})`;
 }
 
 function pathLines({ chosen, candidates }: SolveReport, options: SolveTextOptions): string[] {
@@ -65,14 +65,15 @@ function candidateLines(report: SolveReport, { width }: SolveTextOptions): strin
     Math.max(20, width - 60),
     Math.max(...answers.map(({ length }) => length)),
   );
+  const scored = candidates.some(({ score }) => score !== null);
   return candidates.map((candidate, index) => {
     const mark = index === chosen ? '*' : ' ';
     const verdict = candidateVerdicts?.[index];
     const facts = [
-      candidate.score === null ? null : scoreText(candidate.score).padStart(6),
+      scored ? (candidate.score === null ? '' : scoreText(candidate.score)).padStart(6) : null,
       cut(answers[index] ?? '', column).padEnd(column),
       verdict ? WORDS[verdict.verdict].padEnd(8) : null,
-      `${candidate.steps.length} steps, ${candidate.policyTokens} tokens${originText(candidate)}`,
+      `${counted(candidate.steps.length, 'step')}, ${counted(candidate.policyTokens, 'token')}${originText(candidate)}`,
     ];
     const number = String(index + 1).padStart(3);
     return `${mark}${number}  ${facts.filter((fact) => fact !== null).join('  ')}`;
@@ -105,11 +106,11 @@ function usageLine({ usage, elapsedMs, stopped }: SolveReport): string {
   const n = (value: number) => value.toLocaleString('en');
   const seconds = elapsedMs / 1000;
   return [
-    `${n(usage.rollouts)} rollouts`,
+    counted(usage.rollouts, 'rollout'),
     `${n(usage.policyTokens)} policy tokens`,
     `${n(usage.prmTokens)} reward-model tokens`,
     ...(usage.criticCalls > 0 ? [`${n(usage.criticTokens)} critic tokens`] : []),
-    `${n(usage.calls)} calls${usage.replayed > 0 ? ` (${n(usage.replayed)} stored)` : ''}`,
+    `${counted(usage.calls, 'call')}${usage.replayed > 0 ? ` (${n(usage.replayed)} stored)` : ''}`,
     seconds < 10 ? `${seconds.toFixed(1)} s` : durationText(seconds),
     ...(stopped === 'done' ? [] : [`stopped: ${stopped}`]),
   ].join(', ');
@@ -117,11 +118,20 @@ function usageLine({ usage, elapsedMs, stopped }: SolveReport): string {
 
 function warningLines(text: string, { width, color }: SolveTextOptions): string[] {
   const lines = wrapped(text, 'warning: ', width);
-  return color ? lines.map((line) => styleText('yellow', line)) : lines;
+  return color ? lines.map((line) => paint('yellow', line)) : lines;
+}
+
+/** Whether the terminal has colours was decided by the caller. */
+function paint(style: 'bold' | 'yellow', text: string): string {
+  return styleText(style, text, { validateStream: false });
 }
 
 function scoreText(score: number): string {
   return score.toFixed(3);
+}
+
+function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 function oneLine(text: string): string {
