@@ -8,6 +8,7 @@ import { exportCommand } from './export.js';
 import { figmathCommand } from './figmath.js';
 import { labelCommand } from './label.js';
 import { scoreCommand } from './score.js';
+import { solveCommand } from './solve.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -56,7 +57,7 @@ function onUnhandled(reason: unknown): void {
 function program(io: CommandIo): Command {
   const root = new Command('steptree')
     .description(
-      'Grows trees of reasoning steps with a policy model, and turns them into step-level labels.',
+      'Grows trees of reasoning steps with a policy model, and turns them into step-level labels and better answers.',
     )
     .version(packageVersion())
     .showHelpAfterError('(add --help for all options)')
@@ -68,12 +69,14 @@ Examples:
   $ steptree demo                                   watch trees grow, offline
   $ steptree figmath --count 100 --out problems     write problems with pictures
   $ steptree label problems/problems.jsonl --out run
+  $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
   $ steptree export run --to trl --out prm-data.jsonl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
     );
   const commands = [
     labelCommand,
+    solveCommand,
     scoreCommand,
     exportCommand,
     figmathCommand,

@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  contentHash,
   emptyUsage,
   errorCode,
   errorMessage,
@@ -19,6 +18,7 @@ import { Gate } from './gate.js';
 import { labelLines, labelProblem } from './label-problem.js';
 import type { LabelRunConfig, LabelRunPorts, RunSnapshot, RunSummary } from './label-run-types.js';
 import { LabelsFile } from './labels-file.js';
+import { problemHash } from './problem-hash.js';
 import { claimFolder, lockRun, RUN_FILES, writeFailed } from './run-files.js';
 import { type FailedRecord, type Failure, type ProblemRecord, RunStore } from './run-store.js';
 import { ScheduledPolicy } from './scheduler.js';
@@ -187,7 +187,7 @@ export class LabelRun {
       return true;
     }
     if (known?.status === 'done') {
-      if (known.contentHash === hashOf(item.problem)) return true;
+      if (known.contentHash === problemHash(item.problem)) return true;
       throw new SteptreeError(
         'RUN_PROBLEM_CHANGED',
         `problem ${ordinal + 1} is "${item.problem.id}" now, but ${this.config.dir} holds results of "${known.id}" with another content; use the original file or another --out`,
@@ -219,7 +219,7 @@ export class LabelRun {
       await this.settle(ordinal, store, {
         status: 'done',
         id: problem.id,
-        contentHash: hashOf(problem),
+        contentHash: problemHash(problem),
         treeFile,
         usage: context.usage,
         labels: lines.length,
@@ -254,7 +254,7 @@ export class LabelRun {
     const failure: Failure = { kind: 'run', id: problem.id, code, message: errorMessage(error) };
     await this.recordFailure(
       ordinal,
-      { failure, contentHash: hashOf(problem), usage },
+      { failure, contentHash: problemHash(problem), usage },
       store,
       labels,
     );
@@ -374,11 +374,3 @@ const CHECKPOINT_MS = 5_000;
 
 /** Errors that are nobody's problem in particular. */
 const FATAL_CODES = new Set(['STORE_WRITE_FAILED', 'FILE_WRITE_FAILED', 'STORE_OPEN_FAILED']);
-
-function hashOf(problem: Problem): string {
-  const { id, question, images, answer, choices, answerType, precision } = problem;
-  const sources = images.map((image) => image.source);
-  return contentHash([
-    JSON.stringify([id, question, sources, answer, choices, answerType, precision]),
-  ]);
-}

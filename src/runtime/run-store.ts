@@ -82,7 +82,16 @@ export class RunStore {
 
   /** Replies of one problem; keys of other problems never collide with it. */
   repliesOf(ordinal: number): ReplyStore {
-    const prefix = replyPrefix(ordinal);
+    return this.repliesAfter(replyPrefix(ordinal));
+  }
+
+  /** Replies under a name of any kind, for stores that no problem file numbers.
+   *  @param scope without spaces, longer than an ordinal: a hash */
+  repliesUnder(scope: string): ReplyStore {
+    return this.repliesAfter(`${scope} `);
+  }
+
+  private repliesAfter(prefix: string): ReplyStore {
     return {
       get: (key) => this.replies.get(prefix + key),
       put: async (key, value) => {
