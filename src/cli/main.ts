@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
 import { isFailedCommit } from '../runtime/run-store.js';
+import { benchCommand } from './bench.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { EXIT, reportError } from './exit.js';
@@ -54,6 +55,11 @@ function onUnhandled(reason: unknown): void {
   if (!isFailedCommit(reason)) throw reason;
 }
 
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) overrideExit(inner);
+}
+
 function program(io: CommandIo): Command {
   const root = new Command('steptree')
     .description(
@@ -70,6 +76,7 @@ Examples:
   $ steptree figmath --count 100 --out problems     write problems with pictures
   $ steptree label problems/problems.jsonl --out run
   $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
+  $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
   $ steptree export run --to trl --out prm-data.jsonl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
@@ -78,6 +85,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     labelCommand,
     solveCommand,
     scoreCommand,
+    benchCommand,
     exportCommand,
     figmathCommand,
     demoCommand,
@@ -87,6 +95,6 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     root.addCommand(make(io).copyInheritedSettings(root));
   }
   // exitOverride is not inherited by commands that were made before.
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  overrideExit(root);
   return root;
 }

@@ -8,7 +8,27 @@ import { createCritic, createScorer, scorerSettings } from '../scorer/index.js';
 import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { policySettings } from './policy-flags.js';
-import type { SolveRequest } from './solve-options.js';
+import type { AllSolveOptions } from './solve-options.js';
+
+/** The part of a command's options that says which models there are. */
+export interface ModelRequest {
+  readonly all: Omit<AllSolveOptions, QuestionOption>;
+  readonly needsScorer: boolean;
+  readonly needsCritic: boolean;
+}
+
+type QuestionOption =
+  | 'question'
+  | 'image'
+  | 'choices'
+  | 'answer'
+  | 'problem'
+  | 'id'
+  | 'format'
+  | 'checkImages'
+  | 'strategy'
+  | 'seed'
+  | 'store';
 
 /** What a strategy asks, and what says which models these are. */
 export interface SolveModels {
@@ -33,7 +53,7 @@ export interface SolveModels {
  *  @param recorder listens to the policy where it is asked
  *  @throws what opening a policy, a reward model or a critic throws; nothing stays open then */
 export async function openSolveModels(
-  { all, needsScorer, needsCritic }: SolveRequest,
+  { all, needsScorer, needsCritic }: ModelRequest,
   recorder: ReplyRecorder | null,
   io: { readonly signal: AbortSignal; readonly log: (line: string) => void },
 ): Promise<SolveModels> {

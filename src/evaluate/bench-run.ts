@@ -1,12 +1,9 @@
 import { join } from 'node:path';
 import { errorCode, errorMessage } from '../../search/errors.js';
-import { isComplete } from '../../search/expand.js';
-import { type Budget, SearchContext } from '../../search/index.js';
-import type { SolveResult } from '../../search/strategies/result.js';
+import type { Budget } from '../../search/index.js';
 import type {
   AnswerGrouper,
   Critic,
-  PolicyModel,
   Problem,
   SamplingOptions,
   StepScorer,
@@ -17,7 +14,8 @@ import { writeFileAtomic } from '../data/files.js';
 import { Gate } from '../runtime/gate.js';
 import { claimFolder, lockRun, RUN_FILES } from '../runtime/run-files.js';
 import { RunStore } from '../runtime/run-store.js';
-import { ScheduledPolicy } from '../runtime/scheduler.js';
+import type { SkippingPolicy } from '../runtime/scheduler.js';
+import { gradeCandidates, solveProblem } from '../runtime/solve.js';
 import type { Cell } from './cells.js';
 
 /** What one cell made of one problem with one seed: a line of results.jsonl. */
@@ -51,14 +49,14 @@ export interface BenchConfig {
   readonly budget: Budget;
   /** Problems under way at the same time. */
   readonly concurrency: number;
-  readonly maxInFlight: number;
   /** What decides the results; a folder made with another one is refused. */
   readonly identity: Readonly<Record<string, unknown>>;
 }
 
 export interface BenchPorts {
   readonly problems: readonly Problem[];
-  readonly policy: PolicyModel;
+  /** Behind one queue (`ScheduledPolicy`), since hundreds of problems ask it at once. */
+  readonly policy: SkippingPolicy;
   readonly scorer?: StepScorer;
   readonly critic?: Critic;
   readonly grouper: AnswerGrouper;
@@ -87,7 +85,6 @@ export interface BenchOutcome {
  *  same seed whoever asks, so best-of-32 pays for what majority@16 drew already, and two strategies
  *  are compared on the same samples. A cell's own cost counts what it used, shared or not. */
 export class BenchRun {
-  private readonly policy: ScheduledPolicy;
   private readonly failures: BenchFailure[] = [];
   private readonly fatal = new AbortController();
   private readonly signal: AbortSignal;
@@ -97,7 +94,6 @@ export class BenchRun {
     private readonly config: BenchConfig,
     private readonly ports: BenchPorts,
   ) {
-    this.policy = new ScheduledPolicy(ports.policy, config.maxInFlight);
     this.signal = AbortSignal.any([ports.signal, this.fatal.signal]);
   }
 
@@ -169,8 +165,6 @@ export class BenchRun {
       const code = errorCode(error);
       if (code === 'STORE_WRITE_FAILED') this.fatal.abort(error);
       this.failures.push({ id: problem.id, seed, code, message: errorMessage(error) });
-    } finally {
-      this.policy.release(problem.id);
     }
   }
 
@@ -179,65 +173,47 @@ export class BenchRun {
     work: { ordinal: number; problem: Problem; seed: number; cell: Cell },
   ): Promise<BenchRow> {
     const { ordinal, problem, seed, cell } = work;
-    const { scorer, critic, grouper, verifier, now } = this.ports;
-    const context = new SearchContext({
-      problem,
-      seed,
-      policy: this.policy,
-      sampling: this.config.sampling,
-      verifier,
+    const { policy, scorer, critic, grouper, verifier, now } = this.ports;
+    const startedMs = now();
+    const result = await solveProblem(problem, {
+      strategy: cell.strategy,
+      options: cell.options,
+      policy,
+      grouper,
       ...(scorer ? { scorer } : {}),
       ...(critic ? { critic } : {}),
-      grouper,
       store: store.repliesOf(ordinal),
+      seed,
+      sampling: this.config.sampling,
       budget: this.config.budget,
-      now,
       signal: this.signal,
+      now,
     });
-    const startedMs = now();
-    const result = await cell.strategy.solve(problem, context, cell.options);
     const seconds = (now() - startedMs) / 1000;
+    const { verdict, candidates } = await gradeCandidates(problem, result, verifier, this.signal);
+    const { usage, answer, stopped, warnings } = result;
+    const { policyTokens, prmTokens, criticTokens, calls } = usage;
     return {
-      ...(await this.judge(problem, result)),
-      ...costOf(result),
       strategy: cell.label,
       n: cell.n,
       seed,
-      seconds,
-    };
-  }
-
-  private async judge(problem: Problem, result: SolveResult) {
-    const complete = result.candidates.filter(isComplete);
-    const verdicts = await this.ports.verifier.verify(
-      problem,
-      complete.map(({ steps }) => steps),
-      this.signal,
-    );
-    const chosen = result.chosen === null ? -1 : complete.indexOf(at(result, result.chosen));
-    const verdict = chosen < 0 ? 'different' : (verdicts[chosen]?.verdict ?? 'ungraded');
-    return {
       id: problem.id,
-      verdict,
-      correct: verdict === 'equal',
-      oracle: verdicts.some((found) => found.verdict === 'equal'),
-      answer: result.answer,
+      verdict: verdict.verdict,
+      correct: verdict.verdict === 'equal',
+      oracle: candidates.some((one) => one.verdict === 'equal'),
+      answer,
       gold: problem.answer ?? '',
+      policyTokens,
+      prmTokens,
+      criticTokens,
+      calls,
+      seconds,
+      stopped,
+      warnings,
     };
   }
 
   private allRows(store: RunStore): BenchRow[] {
     return [...this.work()].flatMap(({ ordinal }) => store.rows<BenchRow>(ordinal) ?? []);
   }
-}
-
-function at(result: SolveResult, index: number) {
-  const candidate = result.candidates[index];
-  if (!candidate) throw new RangeError(`chosen candidate ${index} of ${result.candidates.length}`);
-  return candidate;
-}
-
-function costOf({ usage, stopped, warnings }: SolveResult) {
-  const { policyTokens, prmTokens, criticTokens, calls } = usage;
-  return { policyTokens, prmTokens, criticTokens, calls, stopped, warnings };
 }

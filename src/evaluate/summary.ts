@@ -86,7 +86,7 @@ export function summaryTable(summaries: readonly CellSummary[], baseline: string
     'policy tokens',
     'PRM tokens',
     'critic tokens',
-    's',
+    's of new calls',
   ];
   const lines = summaries.map((row) => [
     row.strategy,

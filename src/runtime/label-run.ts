@@ -63,7 +63,7 @@ export class LabelRun {
 
   /** Runs to the end, to an interruption by the signal, or to the first fatal error. */
   async run(): Promise<RunSummary> {
-    const unlock = lockRun(this.config.dir);
+    const unlock = lockRun(this.config.dir, RUN_FILES.trees);
     try {
       const store = new RunStore(join(this.config.dir, RUN_FILES.store));
       try {

@@ -34,7 +34,6 @@ function run(policy: PolicyModel, dir = join(folder, `run-${runs++}`)) {
       sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, maxTokens: 100 },
       budget: NO_BUDGET,
       concurrency: 1,
-      maxInFlight: 64,
       identity: { made: 'by this test' },
     },
     {
