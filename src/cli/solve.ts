@@ -155,14 +155,15 @@ function showSpending(usage: Readonly<Usage>): Progress {
 }
 
 function terminal(): SolveTextOptions {
-  const { isTTY, columns = 100 } = process.stdout;
-  return { color: isTTY === true && process.env.NO_COLOR === undefined, width: columns };
+  const { isTTY, columns } = process.stdout;
+  // Some terminals say that they have no columns.
+  return { color: isTTY === true && process.env.NO_COLOR === undefined, width: columns || 100 };
 }
 
 const EXAMPLES = `
 Examples:
   $ steptree figmath --count 10 --out problems
-  $ steptree solve --problem problems/problems.jsonl --id figmath-test-1-0 --n 16
+  $ steptree solve --problem problems/problems.jsonl --id figmath-test-1-000000 --n 16
   $ steptree solve --question "How many cubes are there?" --image cubes.png \\
       --policy http://localhost:8000/v1 --strategy best-of-n --prm http://localhost:8001/v1
   $ steptree solve --problem p.jsonl --id a7 --strategy beam --prm-kind rules --n 8 --beam-width 4

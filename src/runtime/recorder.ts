@@ -4,7 +4,8 @@ import { formatRecordedReply } from '../policy/recording.js';
 import type { SkippingPolicy } from './scheduler.js';
 
 /** Notes every reply of a policy that searches use, asked for or stored, in the order in which they
- *  were asked for, for `recorded:FILE`. */
+ *  were asked for, for `recorded:FILE`. A reward model that samples is not asked for scores that are
+ *  stored, so its rollouts are missing from the recording of a search that was resumed. */
 export class ReplyRecorder {
   private readonly calls: { problemId: string; prefix: readonly Step[]; reply?: SampleReply }[] =
     [];

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SolveReport } from '../../src/cli/solve-report.js';
 import { writeFigmath } from '../../src/figmath/index.js';
+import { EMBEDDED_PRM_DIR } from '../../src/scorer/index.js';
 import { startToyServer } from '../prm/toy-server.js';
 import { type CliResult, readJsonl, runCli, startCli, temporaryFolder } from '../support/cli.js';
 import { withoutTimes } from '../support/solve-fakes.js';
@@ -208,6 +209,11 @@ describe('wrong input of steptree solve', () => {
       /--critic URL/,
       ...[...question, '--strategy', 'refined-best-of-n'],
     );
+    // Without --prm the embedded one is taken, if there is one.
+    if (!existsSync(EMBEDDED_PRM_DIR)) {
+      const beam = [...question, '--strategy', 'beam'];
+      await refused('OPTION_INVALID', /beam needs a reward model; .*--prm/, ...beam);
+    }
     const nowhere = ['--strategy', 'beam', '--prm', 'no/such/folder'];
     await refused('OPTION_PRM_UNKNOWN', /--prm no\/such\/folder/, ...question, ...nowhere);
   });
