@@ -1,5 +1,4 @@
 import type { ReplyStore, SampleReply, Step } from '../../search/types.js';
-import { writeFileAtomic } from '../data/files.js';
 import { formatRecordedReply } from '../policy/recording.js';
 import type { SkippingPolicy } from './scheduler.js';
 
@@ -40,11 +39,12 @@ export class ReplyRecorder {
     };
   }
 
-  /** @throws SteptreeError FILE_WRITE_FAILED */
-  async write(path: string): Promise<void> {
-    const lines = this.calls.flatMap(({ problemId, prefix, reply }) =>
-      reply ? [formatRecordedReply(problemId, prefix, reply)] : [],
-    );
-    await writeFileAtomic(path, lines.join(''));
+  /** The recording so far, as lines of a file. */
+  text(): string {
+    return this.calls
+      .flatMap(({ problemId, prefix, reply }) =>
+        reply ? [formatRecordedReply(problemId, prefix, reply)] : [],
+      )
+      .join('');
   }
 }

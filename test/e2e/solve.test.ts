@@ -218,6 +218,14 @@ describe('wrong input of steptree solve', () => {
     await refused('OPTION_PRM_UNKNOWN', /--prm no\/such\/folder/, ...question, ...nowhere);
   });
 
+  it('such as a folder that can not be written to is told before anything is solved', async () => {
+    const inFile = join(problems, 'inside-a-file.json');
+    const result = await runCli(['solve', ...question, '--out', inFile, '--json']);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(/^steptree: cannot write .*\[FILE_WRITE_FAILED\]\n$/);
+    expect(JSON.parse(result.stdout)).toMatchObject({ error: { code: 'FILE_WRITE_FAILED' } });
+  });
+
   it('of budgets too small is no error but a result that says so', async () => {
     const tight = ['--max-total-rollouts', '1', '--n', '4', '--quiet', '--json'];
     const { code, stdout } = await runCli(['solve', ...question, ...tight]);
