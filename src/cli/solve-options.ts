@@ -123,14 +123,25 @@ export function parseSolveOptions(given: Readonly<Record<string, unknown>>): Sol
     all,
   };
   refuseIdleModels(request, stated);
-  if (request.needsCritic && all.critic === '' && all.prmKind !== 'critic') {
-    throw new SteptreeError(
-      'OPTION_INVALID',
-      `${strategy} needs a critic; name its server with --critic URL (no critic is embedded)`,
-      { option: 'critic', strategy },
+  requireModels(request);
+  return request;
+}
+
+/** Told before a policy is loaded. */
+function requireModels({ strategy, needsScorer, needsCritic, all }: SolveRequest): void {
+  const fail = (option: string, text: string) => {
+    throw new SteptreeError('OPTION_INVALID', `${strategy} needs ${text}`, { option, strategy });
+  };
+  if (needsCritic && all.critic === '' && all.prmKind !== 'critic') {
+    fail('critic', 'a critic; name its server with --critic URL (no critic is embedded)');
+  }
+  const readsFolder = all.prmKind === 'auto' || all.prmKind === 'onnx';
+  if (needsScorer && readsFolder && all.prm === 'embedded' && !existsSync(EMBEDDED_PRM_DIR)) {
+    fail(
+      'prm',
+      'a reward model; name a server or folder with --prm, or take --prm-kind rules (none is embedded in this installation)',
     );
   }
-  return request;
 }
 
 function requireOneProblem({ question, problem, image, choices, answer }: AllSolveOptions): void {

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { type Problem, SteptreeError, type Usage } from '../../search/index.js';
 import { budgetOptions, samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
-import { writeFileAtomic } from '../data/files.js';
+import { openAtomic } from '../data/files.js';
 import { findProblem, questionProblem } from '../data/one-problem.js';
 import { policyLine } from '../policy/create.js';
 import { ReplyRecorder } from '../runtime/recorder.js';
@@ -30,13 +30,24 @@ export function solveCommand(io: CommandIo): Command {
   addSolveFlags(command);
   return command.action(async (given: SolveFlags) => {
     const request = parseSolveOptions({ ...given });
-    const report = await solve(request, {
-      signal: io.signal,
-      quiet: given.quiet === true,
-      log: (line) => process.stderr.write(`${line}\n`),
-    });
+    // Opened first: a search should not be lost to a folder that can't be written to.
+    const out = given.out === undefined ? null : await openAtomic(given.out);
+    const record = request.all.record === '' ? null : await openAtomic(request.all.record);
+    const recorder = record && new ReplyRecorder();
+    let report: SolveReport;
+    try {
+      report = await solve(request, recorder, {
+        signal: io.signal,
+        quiet: given.quiet === true,
+        log: (line) => process.stderr.write(`${line}\n`),
+      });
+      await out?.write(`${JSON.stringify(report)}\n`);
+      await record?.write(recorder?.text() ?? '');
+      await Promise.all([out?.commit(), record?.commit()]);
+    } finally {
+      await Promise.all([out?.discard(), record?.discard()]);
+    }
     const json = `${JSON.stringify(report)}\n`;
-    if (given.out !== undefined) await writeFileAtomic(given.out, json);
     process.stdout.write(given.json ? json : `${solveText(report, terminal())}\n`);
     io.exit(report.answer === null ? EXIT.failed : EXIT.done);
   });
@@ -55,18 +66,19 @@ interface SolveIo {
 }
 
 /** Opens the models that the strategy needs, solves, and closes them again, also after an error. */
-async function solve(request: SolveRequest, io: SolveIo): Promise<SolveReport> {
+async function solve(
+  request: SolveRequest,
+  recorder: ReplyRecorder | null,
+  io: SolveIo,
+): Promise<SolveReport> {
   const { all } = request;
   const problem = await readProblem(request, io);
-  const recorder = all.record === '' ? null : new ReplyRecorder();
   const kept = all.store === '' ? null : new SolveStore(resolve(all.store));
   try {
     const models = await openSolveModels(request, recorder, io);
     try {
       if (!io.quiet) io.log(policyLine(models.host));
-      const report = await solveWith(problem, request, models, { kept, recorder }, io);
-      await recorder?.write(all.record);
-      return report;
+      return await solveWith(problem, request, models, { kept, recorder }, io);
     } finally {
       await models.close();
     }
@@ -86,13 +98,16 @@ async function solveWith(
   { signal, quiet }: SolveIo,
 ): Promise<SolveReport> {
   const { all, strategyOptions: options } = request;
-  const { identities, verifier } = models;
+  const { identities, verifier, host } = models;
   const settings = {
     seed: all.seed,
     sampling: pickOptions(samplingOptions, all),
     budget: pickOptions(budgetOptions, all),
   };
-  const replies = kept?.replies({ problem, ...settings, ...identities }) ?? memoryReplies();
+  // Recordings are told apart by their files.
+  const policy = { ...identities.policy, ...(host.kind === 'recorded' ? { file: host.name } : {}) };
+  const scope = { problem, ...settings, ...identities, policy };
+  const replies = (await kept?.replies(scope)) ?? memoryReplies();
   let progress: Progress | null = null;
   try {
     const result = await solveProblem(problem, {
@@ -155,14 +170,15 @@ function showSpending(usage: Readonly<Usage>): Progress {
 }
 
 function terminal(): SolveTextOptions {
-  const { isTTY, columns = 100 } = process.stdout;
-  return { color: isTTY === true && process.env.NO_COLOR === undefined, width: columns };
+  const { isTTY, columns } = process.stdout;
+  // Some terminals say that they have no columns.
+  return { color: isTTY === true && process.env.NO_COLOR === undefined, width: columns || 100 };
 }
 
 const EXAMPLES = `
 Examples:
   $ steptree figmath --count 10 --out problems
-  $ steptree solve --problem problems/problems.jsonl --id figmath-test-1-0 --n 16
+  $ steptree solve --problem problems/problems.jsonl --id figmath-test-1-000000 --n 16
   $ steptree solve --question "How many cubes are there?" --image cubes.png \\
       --policy http://localhost:8000/v1 --strategy best-of-n --prm http://localhost:8001/v1
   $ steptree solve --problem p.jsonl --id a7 --strategy beam --prm-kind rules --n 8 --beam-width 4

@@ -1,10 +1,10 @@
 import type { ReplyStore, SampleReply, Step } from '../../search/types.js';
-import { writeFileAtomic } from '../data/files.js';
 import { formatRecordedReply } from '../policy/recording.js';
 import type { SkippingPolicy } from './scheduler.js';
 
 /** Notes every reply of a policy that searches use, asked for or stored, in the order in which they
- *  were asked for, for `recorded:FILE`. */
+ *  were asked for, for `recorded:FILE`. A reward model that samples is not asked for scores that are
+ *  stored, so its rollouts are missing from the recording of a search that was resumed. */
 export class ReplyRecorder {
   private readonly calls: { problemId: string; prefix: readonly Step[]; reply?: SampleReply }[] =
     [];
@@ -39,11 +39,12 @@ export class ReplyRecorder {
     };
   }
 
-  /** @throws SteptreeError FILE_WRITE_FAILED */
-  async write(path: string): Promise<void> {
-    const lines = this.calls.flatMap(({ problemId, prefix, reply }) =>
-      reply ? [formatRecordedReply(problemId, prefix, reply)] : [],
-    );
-    await writeFileAtomic(path, lines.join(''));
+  /** The recording so far, as lines of a file. */
+  text(): string {
+    return this.calls
+      .flatMap(({ problemId, prefix, reply }) =>
+        reply ? [formatRecordedReply(problemId, prefix, reply)] : [],
+      )
+      .join('');
   }
 }

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import {
   contentHash,
+  type ImageRef,
   type Problem,
   type ReplyStore,
   type SamplingOptions,
@@ -20,7 +23,8 @@ export interface ReplyScope {
 
 /** Replies of many problems, strategies and settings in one folder. Solutions that one strategy drew
  *  serve all others with the same policy, seed and sampling; scores serve all with the same reward
- *  model. With anything else changed, other replies are looked up, so nothing stale is ever used.
+ *  model. With anything else changed, a picture's bytes included, other replies are looked up, so
+ *  nothing stale is used.
  *  Several processes may share the folder. */
 export class SolveStore {
   private readonly store: RunStore;
@@ -30,9 +34,11 @@ export class SolveStore {
     this.store = new RunStore(dir);
   }
 
-  replies({ problem, seed, sampling, policy, prm, critic }: ReplyScope): ReplyStore {
-    const scope = hashOf([problemHash(problem), seed, sampling, policy]);
-    const replies = this.store.repliesUnder(scope);
+  async replies(scope: ReplyScope): Promise<ReplyStore> {
+    const { problem, seed, sampling, policy, prm, critic } = scope;
+    const pictures = await Promise.all(problem.images.map(pictureHash));
+    const name = hashOf([problemHash(problem), pictures, seed, sampling, policy]);
+    const replies = this.store.repliesUnder(name);
     const identities = { score: hashOf(prm), critique: hashOf(critic) };
     const keyOf = (key: string) => {
       const kind = key.slice(0, key.indexOf(' '));
@@ -51,4 +57,12 @@ export class SolveStore {
 
 function hashOf(value: unknown): string {
   return contentHash([JSON.stringify(value)]);
+}
+
+/** A picture that can't be read has none: recorded replies need no pictures. */
+async function pictureHash({ location }: ImageRef): Promise<string | null> {
+  // The bytes of a data: URL are its name.
+  if (location.startsWith('data:')) return null;
+  const bytes = await readFile(location).catch(() => null);
+  return bytes && createHash('sha256').update(bytes).digest('base64');
 }

@@ -60,17 +60,21 @@ export interface SolveSettings {
  *  The gold answer is not looked at (but by the `rollouts` scorer); `gradeCandidates` does that.
  *
  *  @example
- *  const checks = createVerifier();
- *  const result = await solveProblem(
- *    { id: 'p1', question: 'What is 6 times 7?', images: [] },
- *    {
- *      strategy: 'majority',
- *      options: { n: 16 },
- *      policy: new ScheduledPolicy(policy, policy.maxInFlight),
- *      grouper: createAnswerGrouper(),
- *    },
+ *  const queue = new ScheduledPolicy(policy, policy.maxInFlight); // policy: of createPolicy
+ *  const grouper = createAnswerGrouper();
+ *  const results = await Promise.all(
+ *    problems.map((problem) =>
+ *      solveProblem(problem, {
+ *        strategy: 'best-of-n',
+ *        options: { n: 16, selection: 'weighted' },
+ *        policy: queue,
+ *        scorer, // of createScorer
+ *        grouper,
+ *      }),
+ *    ),
  *  );
- *  result.answer; // '42', or null: see result.warnings
+ *  results[0].answer; // '42', or null: see its warnings
+ *  await grouper.close();
  *
  *  @throws SteptreeError STRATEGY_UNKNOWN; OPTION_INVALID for an option that the strategy refuses, or a
  *  reward model or critic that it lacks; what models and the store throw; the signal's reason */

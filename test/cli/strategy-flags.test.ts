@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -7,6 +9,9 @@ import { strategyOptions, strategyShape } from '../../src/cli/strategy-flags.js'
 import { addFlags } from '../../src/config/flags.js';
 import { budgetOptions, policyOptions, samplingOptions } from '../../src/config/options.js';
 import { scorerShape } from '../../src/scorer/index.js';
+import { temporaryFolder } from '../support/cli.js';
+
+const folder = temporaryFolder();
 
 describe('flags of strategies', () => {
   it('give every strategy its own defaults where nothing is stated', () => {
@@ -85,6 +90,19 @@ describe('the options of solve', () => {
       scoreBy: 'prm',
     });
     expect(both).toMatchObject({ needsScorer: true, needsCritic: true });
+  });
+
+  it('take a config file, over which flags go', () => {
+    const config = join(folder, 'solve.json');
+    writeFileSync(
+      config,
+      JSON.stringify({ strategy: 'beam', prmKind: 'rules', n: 4, beamWidth: 2 }),
+    );
+    const { strategy, strategyOptions: options } = parse({ config, n: 6 });
+    expect([strategy, options.n, options.beamWidth]).toEqual(['beam', 6, 2]);
+    expect(() => parse({ config, strategy: 'best-of-n' })).toThrow(/--beam-width is no option of/);
+    writeFileSync(config, JSON.stringify({ beamWith: 2 }));
+    expect(() => parse({ config })).toThrow('did you mean "beamWidth"?');
   });
 
   it('want one problem, from one place', () => {

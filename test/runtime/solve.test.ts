@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Problem, Step } from '../../search/index.js';
+import { samplingOptions } from '../../src/config/options.js';
 import { createRecordedPolicy } from '../../src/policy/recorded.js';
 import { ReplyRecorder } from '../../src/runtime/recorder.js';
 import { ScheduledPolicy } from '../../src/runtime/scheduler.js';
@@ -141,14 +142,7 @@ describe('grades of a result', () => {
 });
 
 describe('the store of solves', () => {
-  const sampling = {
-    temperature: 1,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    maxTokens: 10,
-  };
+  const sampling = samplingOptions.parse({});
   const scope: ReplyScope = {
     problem: PROBLEM,
     seed: 0,
@@ -161,26 +155,45 @@ describe('the store of solves', () => {
   it('finds a reply again only under all that decides it', async () => {
     const store = new SolveStore(join(folder, 'store'));
     try {
-      const replies = store.replies(scope);
+      const replies = await store.replies(scope);
       await replies.put('sample solution', 1);
       await replies.put('score x', 2);
       await replies.put('critique y', 3);
-      const seen = (changes: Partial<ReplyScope>) => {
-        const other = store.replies({ ...scope, ...changes });
+      const seen = async (changes: Partial<ReplyScope>) => {
+        const other = await store.replies({ ...scope, ...changes });
         return ['sample solution', 'score x', 'critique y'].map((key) => other.get(key));
       };
       const gone = undefined;
-      expect(seen({})).toEqual([1, 2, 3]);
-      expect(seen({ prm: { model: 'c' } })).toEqual([1, gone, 3]);
-      expect(seen({ critic: { model: 'c' } })).toEqual([1, 2, gone]);
+      expect(await seen({})).toEqual([1, 2, 3]);
+      expect(await seen({ prm: { model: 'c' } })).toEqual([1, gone, 3]);
+      expect(await seen({ critic: { model: 'c' } })).toEqual([1, 2, gone]);
       for (const changes of [
         { seed: 1 },
         { sampling: { ...sampling, temperature: 0.5 } },
         { policy: { model: 'c' } },
         { problem: { ...PROBLEM, question: 'another' } },
       ]) {
-        expect(seen(changes), JSON.stringify(changes)).toEqual([gone, gone, gone]);
+        expect(await seen(changes), JSON.stringify(changes)).toEqual([gone, gone, gone]);
       }
+    } finally {
+      await store.close();
+    }
+  });
+});
+
+describe('the store of solves with pictures', () => {
+  it('notices that a picture changed under its name', async () => {
+    const store = new SolveStore(join(folder, 'picture-store'));
+    try {
+      const location = join(folder, 'picture.png');
+      const problem = { ...PROBLEM, images: [{ source: 'picture.png', location }] };
+      const sampling = samplingOptions.parse({});
+      const scope = { problem, seed: 0, sampling, policy: {}, prm: null, critic: null };
+      writeFileSync(location, 'one');
+      await (await store.replies(scope)).put('sample x', 1);
+      expect((await store.replies(scope)).get('sample x')).toBe(1);
+      writeFileSync(location, 'two');
+      expect((await store.replies(scope)).get('sample x')).toBeUndefined();
     } finally {
       await store.close();
     }
@@ -217,7 +230,7 @@ describe('a recording of solves', () => {
     });
     expect(resumed.usage.replayed).toBeGreaterThan(0);
     const file = join(folder, 'recorded.jsonl');
-    await recorder.write(file);
+    writeFileSync(file, recorder.text());
     expect(readFileSync(file, 'utf8').split('\n').length).toBeGreaterThan(3);
     const recorded = await createRecordedPolicy(file);
     const replay = await solveProblem(PROBLEM, { ...settings, policy: recorded });
