@@ -21,7 +21,7 @@ import export_prm
 
 SMALL_TEXT = {
     "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 4, "max_position_embeddings": 192,
+    "num_key_value_heads": 2, "head_dim": 4, "max_position_embeddings": 320,
 }
 SMALL_VISION = {
     "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,

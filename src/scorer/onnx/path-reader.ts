@@ -122,7 +122,9 @@ export class PathReader {
   /** One pass with the least advanced path of the oldest round, and others that fit it: so paths that
    *  arrived together stay together, and none waits for more than a round. */
   private async pass(): Promise<void> {
-    const lead = this.jobs.reduce((first, job) => (job.comesBefore(first) ? job : first));
+    this.jobs.sort((a, b) => a.round - b.round || a.prefix.rows - b.prefix.rows);
+    const [lead] = this.jobs;
+    if (lead === undefined) return;
     this.round = lead.round;
     const together = this.jobs.filter((job) => job.fits(lead)).slice(0, this.options.maxBatch);
     const prefixes = together.map((job) => job.prefix);
@@ -149,11 +151,6 @@ class Job {
 
   get width(): number {
     return Math.ceil(this.prefix.nextIds().length / WIDTH_STEP) * WIDTH_STEP;
-  }
-
-  comesBefore(other: Job): boolean {
-    if (this.round !== other.round) return this.round < other.round;
-    return this.prefix.rows < other.prefix.rows;
   }
 
   fits(other: Job): boolean {
