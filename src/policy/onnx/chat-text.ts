@@ -49,16 +49,9 @@ export class ChatText {
   }
 
   /** Token ids of a text; each image token stands as often as its picture has feature rows.
-   *  @param shown what the text is, for messages, with `spare` positions left free behind it
-   *  @throws SteptreeError ONNX_CONFIG if it doesn't show every picture, ONNX_PROMPT_TOO_LONG if
-   *  the model has too few positions */
-  encode(
-    text: string,
-    imageRows: readonly number[],
-    shown: { readonly problemId: string; readonly steps: number; readonly spare: number },
-  ): number[] {
+   *  @throws SteptreeError ONNX_CONFIG if it doesn't show every picture */
+  encode(text: string, imageRows: readonly number[], problemId: string): number[] {
     const { folder } = this;
-    const { problemId, steps, spare } = shown;
     const ids: number[] = folder.tokenizer.encode(text, { add_special_tokens: false }).ids;
     const pictures = ids.filter((id) => id === folder.imageToken).length;
     if (pictures !== imageRows.length) {
@@ -69,20 +62,26 @@ export class ChatText {
       );
     }
     let image = 0;
-    const expanded = ids.flatMap((id) => {
+    return ids.flatMap((id) => {
       if (id !== folder.imageToken) return [id];
       image += 1;
       return new Array<number>(imageRows[image - 1] ?? 0).fill(id);
     });
-    const limit = folder.shape.maxPositions;
-    if (expanded.length + spare > limit) {
-      throw new SteptreeError(
-        'ONNX_PROMPT_TOO_LONG',
-        `problem ${problemId} with ${steps} steps takes ${expanded.length} tokens, and the model has ${limit} positions; shorten the question${steps === 0 ? '' : ' or leave out long solutions'}`,
-        { problemId, tokens: expanded.length, limit },
-      );
-    }
-    return expanded;
+  }
+
+  /** @param spare positions that must be free behind the tokens
+   *  @throws SteptreeError ONNX_PROMPT_TOO_LONG if the model has too few positions */
+  checkLength(
+    tokens: number,
+    { problemId, steps, spare }: { problemId: string; steps: number; spare: number },
+  ): void {
+    const limit = this.folder.shape.maxPositions;
+    if (tokens + spare <= limit) return;
+    throw new SteptreeError(
+      'ONNX_PROMPT_TOO_LONG',
+      `problem ${problemId} with ${steps} steps takes ${tokens} tokens, and the model has ${limit} positions; shorten the question${steps === 0 ? '' : ' or leave out long solutions'}`,
+      { problemId, tokens, limit },
+    );
   }
 }
 

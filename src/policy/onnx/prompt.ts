@@ -36,8 +36,9 @@ export class PromptText {
     const question = fillTemplate(this.settings.promptTemplate, problem);
     const opening = this.chat.opening(problem, question, this.settings.systemPrompt);
     const started = this.chat.withoutSpecials(this.splitter.join(prefix));
-    const shown = { problemId: problem.id, steps: prefix.length, spare: 1 };
-    return this.chat.encode(opening + started, imageRows, shown);
+    const ids = this.chat.encode(opening + started, imageRows, problem.id);
+    this.chat.checkLength(ids.length, { problemId: problem.id, steps: prefix.length, spare: 1 });
+    return ids;
   }
 
   /** Whether the generated tokens hold a step and the separator after it. */
