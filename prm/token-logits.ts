@@ -45,6 +45,8 @@ class TokenLogits implements TokenLogitsHost {
   private readonly template: StepTemplate;
   private readonly vocabulary: Vocabulary;
   private readonly knownSteps: LruMap<number>;
+  /** Steps that are being asked for: solutions often begin alike. */
+  private readonly askedSteps = new Map<string, Promise<number>>();
   private readings = 0;
   private missing = 0;
 
@@ -103,6 +105,35 @@ class TokenLogits implements TokenLogitsHost {
     const key = pathKey(problem, steps);
     const known = this.knownSteps.get(key);
     if (known !== undefined) return { probability: known, computedTokens: 0 };
+    const shared = this.askedSteps.get(key);
+    if (shared !== undefined) {
+      try {
+        return { probability: await shared, computedTokens: 0 };
+      } catch {
+        // That may have been the other path's abort: this one asks itself.
+        signal.throwIfAborted();
+      }
+    }
+    const asked = this.askStep(problem, steps, pictures, signal);
+    const probability = asked.then((score) => score.probability);
+    // Whoever shares it looks at it; if nobody does, `asked` tells of the failure.
+    probability.catch(() => {});
+    this.askedSteps.set(key, probability);
+    try {
+      const score = await asked;
+      this.knownSteps.set(key, score.probability);
+      return score;
+    } finally {
+      if (this.askedSteps.get(key) === probability) this.askedSteps.delete(key);
+    }
+  }
+
+  private async askStep(
+    problem: Problem,
+    steps: readonly Step[],
+    pictures: readonly string[],
+    signal: AbortSignal,
+  ): Promise<StepScore> {
     const { messages, continueLast } = this.template.asking(problem, steps, pictures);
     const fields = {
       ...this.logprobFields(),
@@ -111,7 +142,6 @@ class TokenLogits implements TokenLogitsHost {
     const call = { affinity: problem.id, signal };
     const reply = await chat(this.server, { messages, maxTokens: 1, fields }, call);
     const probability = this.readWritten(reply, problem, steps.length);
-    this.knownSteps.set(key, probability);
     return { probability, computedTokens: reply.computedTokens };
   }
 

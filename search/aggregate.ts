@@ -38,7 +38,7 @@ export const aggregationOptions = z.strictObject({
  *      sumLog      sum of ln p                       at most 0; ranks as the product does
  *      sumLogit    sum of ln(p / (1 - p))            any number
  *      meanOdds    mean of p / (1 - p)               at least 0
- *      sigmoidMeanLogit   1 / (1 + e^-mean logit)    in [0, 1]; DreamPRM, arXiv 2505.20241, §3
+ *      sigmoidMeanLogit   1 / (1 + e^-mean logit)    in [0, 1]; DreamPRM, arXiv 2505.20241
  *
  *  Logarithms and odds clip p to [1e-7, 1 - 1e-7], so one score of 0 or 1 outweighs the others but
  *  never gives an infinity.

@@ -51,7 +51,7 @@ export function tallyVotes(candidates: readonly Votable[]): GroupVotes[] {
 
 /** Index of the winner, or null if there are no candidates.
  *
- *  vanilla: highest score. weighted (Math-Shepherd, arXiv 2312.08935, §3.4): most weight, then
+ *  vanilla: highest score. weighted (Math-Shepherd, arXiv 2312.08935): most weight, then
  *  most votes. majority (self-consistency, arXiv 2203.11171): most votes, then most weight. A vote
  *  is won by the group's best candidate. All further ties go to the earlier candidate.
  *  An unscored candidate loses to every scored one, and one without an answer to every one that

@@ -1,4 +1,4 @@
-/** The library: everything of `steptree/search`, the hosts, and a labelling run. */
+/** The library: everything of `steptree/search`, the hosts, a labelling run, and solving. */
 export * from '../search/index.js';
 export { type ExportOptions, exportOptions, exportRun } from './data/export/index.js';
 export { type ReadOptions, readProblems } from './data/problems.js';
@@ -12,4 +12,21 @@ export type {
   RunSnapshot,
   RunSummary,
 } from './runtime/label-run-types.js';
-export { type AnswerVerifier, createVerifier } from './verify/index.js';
+export { ScheduledPolicy, type SchedulerStats, type SkippingPolicy } from './runtime/scheduler.js';
+export { gradeCandidates, type SolveSettings, solveProblem } from './runtime/solve.js';
+export { type ReplyScope, SolveStore } from './runtime/solve-store.js';
+export {
+  type CriticHandle,
+  createCritic,
+  createScorer,
+  type ScorerContext,
+  type ScorerHandle,
+  type ScorerSettings,
+  scorerSettings,
+} from './scorer/index.js';
+export {
+  type AnswerGroupMaker,
+  type AnswerVerifier,
+  createAnswerGrouper,
+  createVerifier,
+} from './verify/index.js';

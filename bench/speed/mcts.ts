@@ -9,21 +9,25 @@ import {
   type StepScorer,
   type Verifier,
 } from '../../search/index.js';
+import { mctsOptions } from '../../search/strategies/mcts.js';
+import { PuctTree } from '../../search/strategies/puct-tree.js';
 import { benchFacts } from '../facts.js';
 
-/** Cost of one MCTS simulation with a policy and a reward model that answer at once, from 100 to
- *  100,000 simulations on one core: what the search itself costs, the context with its keys,
- *  seeds and store included.
+/** CPU time of one MCTS simulation with a policy and a reward model that answer at once, from 100 to
+ *  100,000 simulations on one core.
  *
- *  Two trees. `finite`: each state has 4 next steps and solutions have 6, so 4,096 solutions; most
- *  simulations of a long run end in one that is known and ask nothing. `deep`: solutions have 40
- *  steps, so every simulation expands a state, which is 4 samples and 4 scores: the cost of
- *  asking, which an instant model shows and a real one hides.
+ *  `tree`: the tree alone; every simulation walks down, adds 4 children and backs up.
+ *  `finite`: the whole strategy, context, keys, seeds and store included, on a tree whose states
+ *  have 4 next steps and whose solutions have 3 steps: once it is known, simulations ask nothing.
+ *  `deep`: the same where solutions have 40 steps, so that every simulation asks for 4 samples and 4
+ *  scores: the cost of asking, which an instant model shows and a real one hides.
  *  Floor: a walk of 6 levels reads about 24 children in seven arrays, some 0.3 microseconds.
  *
  *  Usage: node dist/bench/speed/mcts.js [--rounds R] */
 const COUNTS = [100, 1_000, 10_000, 100_000];
-const TREES = { finite: 6, deep: 40 } as const;
+const TREES = { tree: 0, finite: 3, deep: 40 } as const;
+const NAMES = ['tree', 'finite', 'deep'] as const;
+const OPTIONS = { n: 1_000_000, leafBatch: 32, maxChildren: 4, patience: 0, maxSteps: 64 };
 
 interface Point {
   readonly tree: keyof typeof TREES;
@@ -40,9 +44,9 @@ async function main(): Promise<void> {
   const at = process.argv.indexOf('--rounds');
   const rounds = at < 0 ? 5 : Number(process.argv[at + 1]);
   // Compiled once before anything is timed.
-  for (const tree of ['finite', 'deep'] as const) await timed(tree, 5_000);
+  for (const tree of NAMES) await timed(tree, 5_000);
   const points: Point[] = [];
-  for (const tree of ['finite', 'deep'] as const) {
+  for (const tree of NAMES) {
     for (const simulations of COUNTS) {
       // Short runs are repeated within a round, since a clock can't time a few milliseconds well.
       const repeats = Math.max(1, Math.ceil(5_000 / simulations));
@@ -74,21 +78,40 @@ async function timed(tree: keyof typeof TREES, simulations: number, repeats = 1)
   let policySamples = 0;
   const started = process.cpuUsage();
   for (let i = 0; i < repeats; i++) {
+    if (tree === 'tree') {
+      states = growTree(simulations);
+      continue;
+    }
     const context = instantContext(TREES[tree], i);
-    const result = await STRATEGIES.mcts.solve(context.problem, context, {
-      n: 1_000_000,
-      simulations,
-      leafBatch: 32,
-      maxChildren: 4,
-      patience: 0,
-      maxSteps: 64,
-    });
+    const options = { ...OPTIONS, simulations };
+    const result = await STRATEGIES.mcts.solve(context.problem, context, options);
     if (result.details?.simulations !== simulations) throw new Error('ended early');
     states = result.details?.states ?? 0;
     policySamples = context.usage.rollouts;
   }
   const { user, system } = process.cpuUsage(started);
   return { states, policySamples, microsecondsEach: (user + system) / (simulations * repeats) };
+}
+
+/** @returns states of a tree after so many simulations, each of which adds four */
+function growTree(simulations: number): number {
+  const tree = new PuctTree(mctsOptions.parse({ ...OPTIONS, simulations }));
+  for (let i = 0; i < simulations; i++) {
+    const leaf = tree.selectLeaf();
+    if (leaf === null) throw new Error('no leaf');
+    tree.begin(leaf);
+    const { steps } = tree.path(leaf);
+    const children = ['0', '1', '2', '3'].map((way) => {
+      return {
+        steps: [...steps, way],
+        finish: 'step',
+        policyTokens: 1,
+        score: scoreOf(way),
+      } as const;
+    });
+    tree.settle(leaf, children);
+  }
+  return tree.size;
 }
 
 /** Four distinct next steps per state, a score that depends on the last step's text. */

@@ -17,7 +17,7 @@ export const abMctsOptions = z.strictObject({
 type AbMctsOptions = z.infer<typeof abMctsOptions>;
 
 /** A solution, and what may be tried from it. The root has no solution. */
-interface Trial {
+export interface Trial {
   readonly parent: Trial | null;
   /** Index of its candidate; -1 at the root. */
   readonly draft: number;
@@ -71,13 +71,17 @@ export const abMcts: Strategy<AbMctsOptions> = async (_problem, context, options
   });
 };
 
-function newTrial(parent: Trial | null, draft: number, prefix: readonly Step[] | null): Trial {
+export function newTrial(
+  parent: Trial | null,
+  draft: number,
+  prefix: readonly Step[] | null,
+): Trial {
   const arm = () => new Arm(DEFAULT_PRIOR);
   return { parent, draft, prefix, children: [], wider: arm(), deeper: arm(), own: arm() };
 }
 
 /** The solution from whose prefix the next one is sampled. */
-function descend(root: Trial, random: () => number): Trial {
+export function descend(root: Trial, random: () => number): Trial {
   let at = root;
   for (;;) {
     const ways = at.children.filter(({ prefix }) => prefix !== null);
@@ -88,7 +92,7 @@ function descend(root: Trial, random: () => number): Trial {
 }
 
 /** Applies a reward to all arms that led to a solution made at `parent`. */
-function record(parent: Trial, apply: (arm: Arm) => void): void {
+export function record(parent: Trial, apply: (arm: Arm) => void): void {
   apply(parent.wider);
   for (let at: Trial | null = parent; at?.parent; at = at.parent) {
     apply(at.own);

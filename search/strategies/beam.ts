@@ -21,7 +21,7 @@ export const beamOptions = z.strictObject({
   ...selectionField('vanilla'),
 });
 
-/** Beam search over steps (Snell et al. 2024, arXiv 2408.03314, §5.2): `n` paths, of which the
+/** Beam search over steps (Snell et al. 2024, arXiv 2408.03314): `n` paths, of which the
  *  best n / beamWidth survive each step. */
 export const beam: Strategy<z.infer<typeof beamOptions>> = async (_problem, context, options) => {
   const grown = await growBeam(context, {

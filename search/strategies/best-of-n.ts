@@ -19,9 +19,9 @@ export const bestOfNOptions = z.strictObject({
   samplesPerRound: samplesPerRoundField,
 });
 
-/** Best-of-N (Lightman et al. 2023, arXiv 2305.20050, §2; for pictures VisualPRM, arXiv
- *  2503.10291, §4): `n` solutions, the reward model scores their steps, the best path score wins,
- *  or a vote weighted by it (Math-Shepherd, arXiv 2312.08935, §3.4). */
+/** Best-of-N (Lightman et al. 2023, arXiv 2305.20050; for pictures VisualPRM, arXiv
+ *  2503.10291): `n` solutions, the reward model scores their steps, the best path score wins,
+ *  or a vote weighted by it (Math-Shepherd, arXiv 2312.08935). */
 export const bestOfN: Strategy<z.infer<typeof bestOfNOptions>> = async (
   _problem,
   context,

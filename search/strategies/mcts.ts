@@ -23,7 +23,13 @@ export const mctsOptions = z.strictObject({
     .default(1)
     .describe('progressive widening: a state may have scale * visits^exponent children'),
   wideningExponent: z.number().min(0).max(1).default(0.5).describe('see --widening-scale'),
-  cPuct: z.number().min(0).default(1.25).describe('weight of exploration'),
+  cPuct: z
+    .number()
+    .min(0)
+    .default(0.3)
+    .describe(
+      'weight of exploration; board games use 1.25, but scores of steps differ by tenths and simulations are few',
+    ),
   cBase: z.number().gt(0).default(19652).describe('visits at which exploration begins to grow'),
   priorTemperature: z
     .number()

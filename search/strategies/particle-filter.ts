@@ -21,7 +21,7 @@ interface Particle {
   readonly copied: boolean;
 }
 
-/** Particle filtering (Puri et al. 2025, arXiv 2502.01618, Algorithm 1): `n` paths take one step
+/** Particle filtering (Puri et al. 2025, arXiv 2502.01618): `n` paths take one step
  *  each, are weighted by the odds of their score and resampled by softmax of the log-odds, so that
  *  uncertain paths survive in proportion instead of being cut. Finished paths keep their weight and
  *  take part. Resampling is systematic (one random number a round): the same expectation as the

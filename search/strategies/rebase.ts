@@ -16,7 +16,7 @@ export const rebaseOptions = z.strictObject({
   ...selectionField('weighted'),
 });
 
-/** Reward-balanced search (Wu et al. 2024, arXiv 2408.00724, §3.2): every open path is continued
+/** Reward-balanced search (Wu et al. 2024, arXiv 2408.00724): every open path is continued
  *  as often as its share of exp(score / temperature) says; no path is cut as long as the width
  *  lasts. A path that is complete, or can't go on, makes the tree narrower by one. */
 export const rebase: Strategy<z.infer<typeof rebaseOptions>> = async (

@@ -31,7 +31,7 @@ export const refinedBestOfNOptions = z.strictObject({
 
 type RefinedOptions = z.infer<typeof refinedBestOfNOptions>;
 
-/** Refined-BoN (GM-PRM, arXiv 2508.04088, §4): `n`/2 solutions; the critic finds each one's first
+/** Refined-BoN (GM-PRM, arXiv 2508.04088): `n`/2 solutions; the critic finds each one's first
  *  wrong step and rewrites it; the policy continues from the corrected prefix, which makes the
  *  other `n`/2; the best mean verdict probability of all `n` wins.
  *

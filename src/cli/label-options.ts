@@ -10,13 +10,9 @@ import {
 import { readConfigFile } from '../config/config-file.js';
 import { addFlags, parseOptions } from '../config/flags.js';
 import { budgetOptions, policyOptions, runOptions, samplingOptions } from '../config/options.js';
-import { pickOptions, prefixShape } from '../config/shapes.js';
 import { problemOptions } from '../data/problems.js';
-import type { PolicySettings } from '../policy/create.js';
-import { onnxOptions } from '../policy/onnx/options.js';
-import { openaiOptions } from '../policy/openai/index.js';
-import { simulatedOptions } from '../policy/simulated.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
+import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 
 /** Areas of the label command's options with their headings in --help. */
 const AREAS = [
@@ -32,9 +28,7 @@ const AREAS = [
   ['Budget per problem', budgetOptions],
   ['Answer checking', verifyOptions],
   ['Judge', judgeOptions],
-  ['HTTP policy (--policy URL)', openaiOptions],
-  ['Embedded or ONNX policy', onnxOptions],
-  ['Simulated policy', z.strictObject(prefixShape('simulated', simulatedOptions.shape))],
+  ...POLICY_HOST_AREAS,
 ] as const;
 
 const plainOptions = z.strictObject({
@@ -50,15 +44,13 @@ const plainOptions = z.strictObject({
   ...budgetOptions.shape,
   ...verifyOptions.shape,
   ...judgeOptions.shape,
-  // Where both hosts have an option, systemPrompt and splitter, it is one option.
-  ...onnxOptions.shape,
-  ...openaiOptions.shape,
+  ...policyHostShape,
 });
 
 /** Every option of `steptree label` in one strict schema. */
 export const labelOptions = z.strictObject({
   ...plainOptions.shape,
-  ...prefixShape('simulated', simulatedOptions.shape),
+  ...simulatedShape,
 });
 
 /** The simulated policy's options are there too, under prefixed names. */
@@ -67,18 +59,6 @@ export type AllLabelOptions = z.infer<typeof plainOptions>;
 export function addLabelFlags(command: Command): void {
   const seen = new Set<string>();
   for (const [heading, schema] of AREAS) addFlags(command, schema, heading, seen);
-}
-
-/** The policy's part of the options. */
-export function policySettings(options: AllLabelOptions): PolicySettings {
-  return {
-    spec: options.policy,
-    splitter: options.splitter,
-    maxInFlight: options.maxInFlight,
-    openai: pickOptions(openaiOptions, options),
-    onnx: pickOptions(onnxOptions, options),
-    simulated: pickOptions(simulatedOptions, options, 'simulated'),
-  };
 }
 
 /** Command line over --config file over defaults. */

@@ -23,13 +23,9 @@ import { writeRecording } from '../runtime/recording.js';
 import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { EXIT } from './exit.js';
-import {
-  type AllLabelOptions,
-  addLabelFlags,
-  parseLabelOptions,
-  policySettings,
-} from './label-options.js';
+import { type AllLabelOptions, addLabelFlags, parseLabelOptions } from './label-options.js';
 import type { CommandIo } from './main.js';
+import { policySettings } from './policy-flags.js';
 import { durationText, type Progress, showProgress } from './progress.js';
 
 export function labelCommand(io: CommandIo): Command {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
 import { isFailedCommit } from '../runtime/run-store.js';
+import { benchCommand } from './bench.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { EXIT, reportError } from './exit.js';
@@ -8,6 +9,7 @@ import { exportCommand } from './export.js';
 import { figmathCommand } from './figmath.js';
 import { labelCommand } from './label.js';
 import { scoreCommand } from './score.js';
+import { solveCommand } from './solve.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -53,10 +55,15 @@ function onUnhandled(reason: unknown): void {
   if (!isFailedCommit(reason)) throw reason;
 }
 
+function overrideExit(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) overrideExit(inner);
+}
+
 function program(io: CommandIo): Command {
   const root = new Command('steptree')
     .description(
-      'Grows trees of reasoning steps with a policy model, and turns them into step-level labels.',
+      'Grows trees of reasoning steps with a policy model, and turns them into step-level labels and better answers.',
     )
     .version(packageVersion())
     .showHelpAfterError('(add --help for all options)')
@@ -68,13 +75,17 @@ Examples:
   $ steptree demo                                   watch trees grow, offline
   $ steptree figmath --count 100 --out problems     write problems with pictures
   $ steptree label problems/problems.jsonl --out run
+  $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
+  $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
   $ steptree export run --to trl --out prm-data.jsonl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
     );
   const commands = [
     labelCommand,
+    solveCommand,
     scoreCommand,
+    benchCommand,
     exportCommand,
     figmathCommand,
     demoCommand,
@@ -84,6 +95,6 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     root.addCommand(make(io).copyInheritedSettings(root));
   }
   // exitOverride is not inherited by commands that were made before.
-  for (const command of [root, ...root.commands]) command.exitOverride();
+  overrideExit(root);
   return root;
 }

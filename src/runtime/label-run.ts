@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  contentHash,
   emptyUsage,
   errorCode,
   errorMessage,
@@ -13,11 +12,13 @@ import {
   type TreeJson,
 } from '../../search/index.js';
 import { writeFileAtomic } from '../data/files.js';
+import { withStoredPictures } from '../data/pictures.js';
 import { type ProblemItem, treeFileName } from '../data/problems.js';
 import { Gate } from './gate.js';
 import { labelLines, labelProblem } from './label-problem.js';
 import type { LabelRunConfig, LabelRunPorts, RunSnapshot, RunSummary } from './label-run-types.js';
 import { LabelsFile } from './labels-file.js';
+import { problemHash } from './problem-hash.js';
 import { claimFolder, lockRun, RUN_FILES, writeFailed } from './run-files.js';
 import { type FailedRecord, type Failure, type ProblemRecord, RunStore } from './run-store.js';
 import { ScheduledPolicy } from './scheduler.js';
@@ -62,7 +63,7 @@ export class LabelRun {
 
   /** Runs to the end, to an interruption by the signal, or to the first fatal error. */
   async run(): Promise<RunSummary> {
-    const unlock = lockRun(this.config.dir);
+    const unlock = lockRun(this.config.dir, RUN_FILES.trees);
     try {
       const store = new RunStore(join(this.config.dir, RUN_FILES.store));
       try {
@@ -186,7 +187,7 @@ export class LabelRun {
       return true;
     }
     if (known?.status === 'done') {
-      if (known.contentHash === hashOf(item.problem)) return true;
+      if (known.contentHash === problemHash(item.problem)) return true;
       throw new SteptreeError(
         'RUN_PROBLEM_CHANGED',
         `problem ${ordinal + 1} is "${item.problem.id}" now, but ${this.config.dir} holds results of "${known.id}" with another content; use the original file or another --out`,
@@ -208,7 +209,8 @@ export class LabelRun {
     this.live.add(context);
     try {
       const { method, options, seed } = this.config;
-      const tree = await labelProblem(problem, context, method, options);
+      const named = await withStoredPictures(problem, this.config.dir);
+      const tree = await labelProblem(named, context, method, options);
       const treeFile = treeFileName(problem.id);
       const lines = labelLines(tree, options, seed);
       const text = `${JSON.stringify(tree)}\n`;
@@ -217,7 +219,7 @@ export class LabelRun {
       await this.settle(ordinal, store, {
         status: 'done',
         id: problem.id,
-        contentHash: hashOf(problem),
+        contentHash: problemHash(problem),
         treeFile,
         usage: context.usage,
         labels: lines.length,
@@ -252,7 +254,7 @@ export class LabelRun {
     const failure: Failure = { kind: 'run', id: problem.id, code, message: errorMessage(error) };
     await this.recordFailure(
       ordinal,
-      { failure, contentHash: hashOf(problem), usage },
+      { failure, contentHash: problemHash(problem), usage },
       store,
       labels,
     );
@@ -372,11 +374,3 @@ const CHECKPOINT_MS = 5_000;
 
 /** Errors that are nobody's problem in particular. */
 const FATAL_CODES = new Set(['STORE_WRITE_FAILED', 'FILE_WRITE_FAILED', 'STORE_OPEN_FAILED']);
-
-function hashOf(problem: Problem): string {
-  const { id, question, images, answer, choices, answerType, precision } = problem;
-  const sources = images.map((image) => image.source);
-  return contentHash([
-    JSON.stringify([id, question, sources, answer, choices, answerType, precision]),
-  ]);
-}

@@ -15,13 +15,15 @@ export const RUN_FILES = {
 } as const;
 
 /** Takes the folder for this process, so that two runs never write to one folder.
- *  A lock whose process has ended is taken over. @returns a function that gives it back
+ *  A lock whose process has ended is taken over.
+ *  @param folder inside it for many files, made and rid of unfinished ones
+ *  @returns a function that gives it back
  *  @throws SteptreeError RUN_LOCKED, RUN_DIR_UNUSABLE */
-export function lockRun(dir: string): () => void {
+export function lockRun(dir: string, folder = ''): () => void {
   const path = join(dir, RUN_FILES.lock);
   try {
-    mkdirSync(join(dir, RUN_FILES.trees), { recursive: true });
-    removeLeftovers(join(dir, RUN_FILES.trees));
+    mkdirSync(join(dir, folder), { recursive: true });
+    removeLeftovers(join(dir, folder));
     const holder = lockHolder(path);
     if (holder !== null) {
       throw new SteptreeError(

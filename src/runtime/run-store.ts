@@ -82,7 +82,16 @@ export class RunStore {
 
   /** Replies of one problem; keys of other problems never collide with it. */
   repliesOf(ordinal: number): ReplyStore {
-    const prefix = replyPrefix(ordinal);
+    return this.repliesAfter(replyPrefix(ordinal));
+  }
+
+  /** Replies under a name of any kind, for stores that no problem file numbers.
+   *  @param scope without spaces, longer than an ordinal: a hash */
+  repliesUnder(scope: string): ReplyStore {
+    return this.repliesAfter(`${scope} `);
+  }
+
+  private repliesAfter(prefix: string): ReplyStore {
     return {
       get: (key) => this.replies.get(prefix + key),
       put: async (key, value) => {
@@ -116,12 +125,24 @@ export class RunStore {
     await this.write(() =>
       this.root.transaction(() => {
         this.problems.put(ordinal, record);
-        if (options.keepReplies) return;
-        for (const key of this.replies.getKeys(prefixRange(replyPrefix(ordinal)))) {
-          this.replies.remove(key);
-        }
+        if (!options.keepReplies) this.dropReplies(ordinal);
       }),
     );
+  }
+
+  /** Records the result rows of a finished benchmark problem and drops its replies with it. */
+  async finishRows(ordinal: number, rows: readonly unknown[]): Promise<void> {
+    await this.write(() =>
+      this.root.transaction(() => {
+        this.facts.put(`rows ${ordinal}`, rows);
+        this.dropReplies(ordinal);
+      }),
+    );
+  }
+
+  /** What `finishRows` recorded. */
+  rows<T>(ordinal: number): readonly T[] | undefined {
+    return this.fact<readonly T[]>(`rows ${ordinal}`);
   }
 
   labelsPosition(): LabelsPosition {
@@ -154,6 +175,12 @@ export class RunStore {
 
   async close(): Promise<void> {
     await this.root.close();
+  }
+
+  private dropReplies(ordinal: number): void {
+    for (const key of this.replies.getKeys(prefixRange(replyPrefix(ordinal)))) {
+      this.replies.remove(key);
+    }
   }
 
   private async write(put: () => Promise<unknown>): Promise<void> {

@@ -1,5 +1,10 @@
 import { Heap } from '../../search/heap.js';
-import type { PolicyModel, SampleReply, SampleRequest } from '../../search/types.js';
+import type { PolicyModel, SampleReply, SampleRequest, Step } from '../../search/types.js';
+
+/** A policy that can be told of calls which a stored reply answered. */
+export interface SkippingPolicy extends PolicyModel {
+  skip?(problemId: string, prefix: readonly Step[], count: number): void;
+}
 
 export interface SchedulerStats {
   /** Sequences now at the policy. */
@@ -14,7 +19,7 @@ export interface SchedulerStats {
  *  The problem with the fewest rollouts so far goes first, then the call that came first.
  *  So the trees that are active together also end together, and a run has no long tail in
  *  which one late tree leaves the server idle. */
-export class ScheduledPolicy implements PolicyModel {
+export class ScheduledPolicy implements SkippingPolicy {
   readonly name: string;
   private readonly queue = new Heap<Waiting>(goesBefore);
   /** Sequences that each active problem has asked for so far. */
@@ -25,7 +30,7 @@ export class ScheduledPolicy implements PolicyModel {
 
   /** @param maxInFlight sequences, at least 1; a single larger call is let through alone */
   constructor(
-    private readonly policy: PolicyModel,
+    private readonly policy: SkippingPolicy,
     private readonly maxInFlight: number,
   ) {
     this.name = policy.name;
@@ -41,6 +46,10 @@ export class ScheduledPolicy implements PolicyModel {
       this.inFlight -= sequences;
       this.admit();
     }
+  }
+
+  skip(problemId: string, prefix: readonly Step[], count: number): void {
+    this.policy.skip?.(problemId, prefix, count);
   }
 
   /** Forgets a finished problem, so that memory stays flat. */

@@ -1,14 +1,18 @@
 /** Everything that grades, made from a run's options and closed together. */
 
 import { SteptreeError } from '../../search/errors.js';
-import type { Critic } from '../../search/types.js';
+import type { AnswerGrouper, Critic } from '../../search/types.js';
 import { type AnswerVerifier, createVerifier } from './checker.js';
+import { createComparer } from './comparer.js';
+import { createAnswerGrouper } from './grouper.js';
 import { createAnswerJudge, type JudgeContext } from './judge.js';
 import { createJudgeCritic } from './judge-critic.js';
 import type { JudgeOptions, VerifyOptions } from './options.js';
 
 export interface AnswerChecks {
   readonly verifier: AnswerVerifier;
+  /** By rules alone; shares the verifier's processes. */
+  readonly grouper: AnswerGrouper;
   /** Judges steps; there if a judge's URL was given. */
   readonly critic?: Critic;
   /** Idempotent. */
@@ -25,26 +29,27 @@ export function createAnswerChecks(settings: {
   readonly context?: JudgeContext;
 }): AnswerChecks {
   const { verify, judge: options, judgeUrl, context = {} } = settings;
-  if (judgeUrl === '') {
-    if (options.judgeMode === 'off') return withoutJudge(createVerifier(verify));
+  if (judgeUrl === '' && options.judgeMode !== 'off') {
     throw new SteptreeError(
       'OPTION_INVALID',
       `--judge-mode ${options.judgeMode} needs a judge; give its URL with --judge, or leave --judge-mode away`,
       { option: 'judgeMode' },
     );
   }
+  const comparer = createComparer(verify);
+  const grouper = createAnswerGrouper(verify, comparer);
+  if (judgeUrl === '') {
+    const verifier = createVerifier(verify, comparer);
+    return { verifier, grouper, close: () => comparer.close() };
+  }
   const judge = createAnswerJudge(judgeUrl, options, context);
   const critic = createJudgeCritic(judgeUrl, options, context);
-  const verifier = createVerifier({ ...verify, judge, judgeMode: options.judgeMode });
   return {
-    verifier,
+    verifier: createVerifier({ ...verify, judge, judgeMode: options.judgeMode }, comparer),
+    grouper,
     critic,
     close: async () => {
-      await Promise.all([verifier.close(), judge.close(), critic.close()]);
+      await Promise.all([comparer.close(), judge.close(), critic.close()]);
     },
   };
-}
-
-function withoutJudge(verifier: AnswerVerifier): AnswerChecks {
-  return { verifier, close: () => verifier.close() };
 }

@@ -1,4 +1,5 @@
 export { type AnswerVerifier, createVerifier, type VerifierSettings } from './checker.js';
+export { type AnswerComparer, type ComparerSettings, createComparer } from './comparer.js';
 export {
   type Comparison,
   compareAnswers,
@@ -8,6 +9,7 @@ export {
 } from './equivalence.js';
 export { VERIFY_ERROR_CODES } from './errors.js';
 export { type AnswerMark, type ExtractedAnswer, extractAnswer } from './extract.js';
+export { type AnswerGroupMaker, createAnswerGrouper } from './grouper.js';
 export { type AnswerJudge, createAnswerJudge } from './judge.js';
 export { createJudgeCritic, type JudgeCritic } from './judge-critic.js';
 export { type JudgeOptions, judgeOptions, type VerifyOptions, verifyOptions } from './options.js';

@@ -5,6 +5,7 @@ import { PRM_ERROR_CODES } from '../../prm/errors.js';
 import { SEARCH_ERROR_CODES } from '../../search/errors.js';
 import { OPTION_ERROR_CODES } from '../../src/config/errors.js';
 import { DATA_ERROR_CODES } from '../../src/data/errors.js';
+import { EVALUATE_ERROR_CODES } from '../../src/evaluate/errors.js';
 import { POLICY_ERROR_CODES } from '../../src/policy/errors.js';
 import { ONNX_ERROR_CODES } from '../../src/policy/onnx/errors.js';
 import { SPLITTER_ERROR_CODES } from '../../src/policy/splitter.js';
@@ -22,6 +23,7 @@ const declared = new Set<string>(
     SPLITTER_ERROR_CODES,
     RUNTIME_ERROR_CODES,
     VERIFY_ERROR_CODES,
+    EVALUATE_ERROR_CODES,
   ].flat(),
 );
 

@@ -168,3 +168,32 @@ describe('a command that can not run says why in one sentence', () => {
     ]);
   });
 });
+
+it('writes a picture that came as data: URL once, and trees, labels and export name it', async () => {
+  const png = await sharp({ create: { width: 4, height: 4, channels: 3, background: '#f00' } })
+    .png()
+    .toBuffer();
+  const image = `data:image/png;base64,${png.toString('base64')}`;
+  const rows = simpleProblems(3).map((row) => ({ ...row, image }));
+  const { code, out } = await label(writeJsonl(join(folder, 'inside.jsonl'), rows));
+  expect(code).toBe(0);
+  const [name = ''] = readdirSync(join(out, 'images'));
+  expect(readdirSync(join(out, 'images'))).toHaveLength(1);
+  expect(readFileSync(join(out, 'images', name))).toEqual(png);
+  for (const line of readJsonl<{ images: string[] }>(join(out, 'labels.jsonl'))) {
+    expect(line.images).toEqual([`images/${name}`]);
+  }
+  const file = join(folder, 'inside.parquet');
+  const exported = await runCli([
+    'export',
+    out,
+    '--to',
+    'parquet',
+    '--images',
+    'embed',
+    '--out',
+    file,
+  ]);
+  expect(exported.code).toBe(0);
+  expect(readFileSync(file).includes(png)).toBe(true);
+});

@@ -163,6 +163,41 @@ describe('token-logits, a token a step', () => {
     expect(server.calls).toHaveLength(5);
   });
 
+  it('asks once about a beginning that paths share, and again if the first to ask gave up', async () => {
+    const abort = new AbortController();
+    let arrived = () => {};
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const server = stubServer(async (_, index) => {
+      // The first call ends with its path's abort.
+      if (index > 0) return tokenReply({ Yes: -0.1, No: -2 });
+      arrived();
+      await new Promise((resolve) => abort.signal.addEventListener('abort', resolve));
+      throw abort.signal.reason;
+    });
+    const host = createTokenLogitsHost(server, images, options());
+    const { signal } = new AbortController();
+    const [gone, stays] = host.scorePaths([
+      { problem: PROBLEM, steps: ['a'], signal: abort.signal },
+      { problem: PROBLEM, steps: ['a', 'b'], signal },
+    ]);
+    const failing = expect(gone).rejects.toThrow('pruned');
+    await arrival;
+    abort.abort(new Error('pruned'));
+    await failing;
+    expect((await stays)?.scores.steps).toHaveLength(2);
+    // "a" of the first path, "a b", and "a" again.
+    expect(server.calls).toHaveLength(3);
+    const together = host.scorePaths([
+      { problem: PROBLEM, steps: ['c', 'd'], signal },
+      { problem: PROBLEM, steps: ['c', 'e'], signal },
+    ]);
+    const [one, two] = await Promise.all(together);
+    expect(server.calls).toHaveLength(6);
+    expect((one?.prmTokens ?? 0) + (two?.prmTokens ?? 0)).toBe(33);
+  });
+
   it('leaves pictures out for a model that reads text only, and asks for as many tokens as told', async () => {
     const server = stubServer(() => tokenReply({ Yes: -0.1, No: -2 }));
     const host = createTokenLogitsHost(server, images, options({ images: false, topLogprobs: 5 }));

@@ -56,7 +56,7 @@ function write(
     case 'visualprm':
       return writeLines(readLabels(dir), file, (record) => visualPrmLine(record, options), signal);
     case 'parquet':
-      return writeParquet(readLabels(dir), file, options, signal);
+      return writeParquet(readLabels(dir), file, { ...options, runDir: dir }, signal);
   }
 }
 

@@ -6,6 +6,7 @@ import { ByteWriter, type ColumnSource, ParquetWriter, type Writer } from 'hypar
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
 import type { AtomicFile } from '../files.js';
 import { dataUrlBytes, imageRef } from '../images.js';
+import { isStoredPicture } from '../pictures.js';
 import type { LabelRecord } from './label-records.js';
 
 interface ImageCell {
@@ -59,13 +60,18 @@ const huggingFaceFeatures = JSON.stringify({
  *  [low, high]), kinds (empty unless a judge gave them) and method. Memory holds one row group.
  *  @param settings.images `embed` holds the bytes, `path` the paths only
  *  @param settings.problemsDir where relative paths start
+ *  @param settings.runDir where those of stored pictures start
  *  @returns how many rows were written
  *  @throws SteptreeError EXPORT_INPUT_INVALID for a picture that can't be read, EXPORT_UNSUPPORTED for a
  *  relative path without `problemsDir`; the signal's reason */
 export async function writeParquet(
   records: AsyncIterable<LabelRecord>,
   file: AtomicFile,
-  settings: { readonly images: 'embed' | 'path'; readonly problemsDir: string },
+  settings: {
+    readonly images: 'embed' | 'path';
+    readonly problemsDir: string;
+    readonly runDir: string;
+  },
   signal?: AbortSignal,
 ): Promise<number> {
   const writer = new ParquetWriter({
@@ -122,7 +128,11 @@ class ImageCells {
   private readonly known = new Map<string, Promise<ImageCell>>();
 
   constructor(
-    private readonly settings: { readonly images: 'embed' | 'path'; readonly problemsDir: string },
+    private readonly settings: {
+      readonly images: 'embed' | 'path';
+      readonly problemsDir: string;
+      readonly runDir: string;
+    },
   ) {}
 
   of(record: LabelRecord): Promise<ImageCell[]> {
@@ -143,7 +153,8 @@ class ImageCells {
   private async read(source: string, id: string): Promise<ImageCell> {
     if (source.startsWith('data:')) return { bytes: dataUrlBytes(source) ?? null, path: null };
     if (this.settings.images === 'path') return { bytes: null, path: source };
-    const { problemsDir } = this.settings;
+    const { runDir } = this.settings;
+    const problemsDir = isStoredPicture(source) ? runDir : this.settings.problemsDir;
     if (problemsDir === '' && !isAbsolute(source)) throw dirUnknown(source, id);
     const { location } = imageRef(source, problemsDir);
     try {

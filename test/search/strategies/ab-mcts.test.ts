@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom, STRATEGIES, type Step } from '../../../search/index.js';
-import { prefixToKeep } from '../../../search/strategies/ab-mcts.js';
+import { descend, newTrial, prefixToKeep, record } from '../../../search/strategies/ab-mcts.js';
 import { Arm, DEFAULT_PRIOR } from '../../../search/strategies/posterior.js';
 import { fakeContext, fakeScorer, PROBLEM, treePolicy } from '../../support/fakes.js';
 
@@ -51,6 +51,49 @@ describe('prefixToKeep', () => {
   });
 });
 
+describe('descend', () => {
+  /** A root with one child; the child's rewards were 0.9, other solutions' 0.1, 200 each. */
+  function promising() {
+    const root = newTrial(null, -1, []);
+    const child = newTrial(root, 0, ['a']);
+    root.children.push(child);
+    for (let i = 0; i < 200; i++) {
+      record(child, (arm) => arm.observe(0.9));
+      root.wider.observe(0.1);
+    }
+    return { root, child };
+  }
+  const share = (root: ReturnType<typeof newTrial>, child: ReturnType<typeof newTrial>) => {
+    const random = createRandom('descend');
+    const drawn = Array.from({ length: 200 }, () => descend(root, random) === child);
+    return drawn.filter(Boolean).length / 200;
+  };
+
+  it('credits a solution to the place where it was made and to all choices above it', () => {
+    const { root, child } = promising();
+    const seen = [child.wider, child.own, root.deeper].map((arm) => arm.posterior().kappa);
+    expect(seen).toEqual([201, 201, 201]);
+    expect(child.deeper.posterior().kappa).toBe(1);
+    expect(root.own.posterior().kappa).toBe(1);
+  });
+
+  it('goes deeper where that paid, and elsewhere while many trials there are under way', () => {
+    const { root, child } = promising();
+    expect(share(root, child)).toBe(1);
+    // 3,000 pending zeros pull 0.9 down to 0.056, below the 0.1 of going wider.
+    for (let i = 0; i < 3000; i++) record(child, (arm) => arm.observe(0));
+    expect(share(root, child)).toBe(0);
+    for (let i = 0; i < 3000; i++) record(child, (arm) => arm.forget(0));
+    expect(share(root, child)).toBe(1);
+  });
+
+  it('passes over solutions that have nothing to go deeper into', () => {
+    const { root, child } = promising();
+    child.prefix = null;
+    expect(share(root, child)).toBe(0);
+  });
+});
+
 describe('ab-mcts', () => {
   const ways = (prefix: readonly Step[]) =>
     prefix.length < 3 ? ['o', 'x'] : [`Answer: ${prefix.join('')}`];
@@ -75,8 +118,10 @@ describe('ab-mcts', () => {
 
   it('spreads a batch: trials under way count as failures', async () => {
     const { policy } = await solve({ n: 24, trialBatch: 8 });
-    const prefixes = policy.calls.slice(8, 16).map(({ prefix }) => prefix.join(' '));
-    expect(new Set(prefixes).size).toBeGreaterThan(1);
+    const batches = [1, 2].map((batch) => policy.calls.slice(8 * batch, 8 * batch + 8));
+    for (const batch of batches) {
+      expect(new Set(batch.map(({ prefix }) => prefix.join(' '))).size).toBeGreaterThan(2);
+    }
   });
 
   it('does the same again with the same seed', async () => {

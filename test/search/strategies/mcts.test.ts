@@ -142,11 +142,23 @@ async function search(options: Record<string, unknown>, scorer = hints()) {
 }
 
 describe('mcts', () => {
-  it('follows the reward model to the best solution', async () => {
-    const { result } = await search({ n: 3 });
-    expect(result.answer).toBe('x0x1x2');
-    expect(result.candidates.length).toBeLessThanOrEqual(3);
-    expect(result.details?.simulations).toBeLessThan(27);
+  it('follows the reward model straight to the best solution', async () => {
+    const { result, policy } = await search({ n: 1 });
+    expect(policy.calls.map(({ prefix }) => prefix.join(' '))).toEqual([
+      '',
+      'x0',
+      'x0 x1',
+      'x0 x1 x2',
+    ]);
+    expect(result).toMatchObject({ answer: 'x0x1x2', details: { simulations: 4 } });
+    // Three samples at each of the four states.
+    expect(result.usage.rollouts).toBe(12);
+  });
+
+  it('explores beside it the more, the greater cPuct is', async () => {
+    const shy = await search({ n: 4, simulations: 60, cPuct: 0 });
+    const bold = await search({ n: 4, simulations: 60, cPuct: 5 });
+    expect(bold.result.usage.rollouts).toBeGreaterThan(shy.result.usage.rollouts);
   });
 
   it('expands the leaves of a batch side by side', async () => {

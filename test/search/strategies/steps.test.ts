@@ -255,6 +255,8 @@ describe('a path cut by the token limit', () => {
       const context = fakeContext(policy, { scorer });
       const result = await STRATEGIES[name].solve(PROBLEM, context, { n: 4 });
       expect(result.answer).toBe('1');
+      const cut = scorer.asked.flat().filter((steps) => steps.includes('Answer: cut'));
+      expect(cut).toEqual([]);
       for (const { finish, score } of result.candidates) {
         expect(score === null).toBe(finish !== 'end');
       }

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { readConfigFile } from '../config/config-file.js';
+import { addFlags, parseOptions } from '../config/flags.js';
+import { budgetOptions, policyOptions, runOptions, samplingOptions } from '../config/options.js';
+import { problemOptions } from '../data/problems.js';
+import { figmathOptions } from '../figmath/index.js';
+import { SCORER_AREAS, scorerShape } from '../scorer/index.js';
+import { judgeOptions, verifyOptions } from '../verify/options.js';
+import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
+import type { ModelRequest } from './solve-models.js';
+
+const commaList = (text: string) => text.split(',').map((part) => part.trim());
+
+const benchOptions = z.strictObject({
+  strategy: z
+    .string()
+    .default('greedy,majority')
+    .describe(
+      'strategies, separated by commas, each perhaps with options of its own: best-of-n:selection=weighted',
+    ),
+  n: z
+    .string()
+    .regex(/^\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*$/, 'expected whole numbers from 1 on, as 1,4,16')
+    .default('1,4,16')
+    .describe('values of N, separated by commas'),
+  baseline: z
+    .string()
+    .default('majority')
+    .describe('strategy with which the others are compared, problem by problem'),
+  seeds: z.int().min(1).default(1).describe('runs of every problem, each with seeds of its own'),
+  seed: runOptions.shape.seed,
+  concurrency: z.int().min(1).default(32).describe('problems under way at the same time'),
+  limit: z.int().min(0).default(0).describe('only the first n problems of a file; 0 is all'),
+  format: runOptions.shape.format,
+  splitter: runOptions.shape.splitter,
+  critic: z
+    .string()
+    .default('')
+    .describe('URLs of a chat server that finds and corrects wrong steps, for refined-best-of-n'),
+});
+
+const figmathSetOptions = z.strictObject({
+  figmathSplit: figmathOptions.shape.split,
+  figmathCount: figmathOptions.shape.count.default(500),
+  figmathSeed: figmathOptions.shape.seed,
+});
+
+/** Areas of the options of `bench run` with their headings in --help. */
+const AREAS: readonly (readonly [string, z.ZodObject])[] = [
+  ['Benchmark', benchOptions],
+  ['Benchmark', problemOptions],
+  ['Set figmath', figmathSetOptions],
+  ['Policy', policyOptions.omit({ record: true })],
+  ['Sampling', samplingOptions],
+  ['Budget per problem and strategy', budgetOptions],
+  ...SCORER_AREAS,
+  ['Answer checking', verifyOptions],
+  ['Judge of answers', judgeOptions],
+  ...POLICY_HOST_AREAS,
+];
+
+const plainOptions = z.strictObject({
+  ...benchOptions.shape,
+  ...problemOptions.shape,
+  ...figmathSetOptions.shape,
+  ...policyOptions.omit({ record: true }).shape,
+  ...samplingOptions.shape,
+  ...budgetOptions.shape,
+  ...verifyOptions.shape,
+  ...judgeOptions.shape,
+  ...policyHostShape,
+});
+
+/** Every option of `steptree bench run` in one strict schema. */
+const benchRunOptions = z.strictObject({
+  ...plainOptions.shape,
+  ...scorerShape,
+  ...simulatedShape,
+});
+
+/** The options of reward models and of the simulated policy are there too. */
+export type AllBenchOptions = z.infer<typeof plainOptions> & ModelRequest['all'];
+
+export function addBenchFlags(command: Command): void {
+  const seen = new Set<string>();
+  for (const [heading, schema] of AREAS) addFlags(command, schema, heading, seen);
+}
+
+/** Command line over --config file over defaults.
+ *  @throws SteptreeError OPTION_… */
+export function parseBenchOptions(given: Readonly<Record<string, unknown>>) {
+  const file = typeof given.config === 'string' ? readConfigFile(given.config) : {};
+  const all = parseOptions(benchRunOptions, given, file) as unknown as AllBenchOptions;
+  const ns = [...new Set(commaList(all.n).map(Number))].sort((a, b) => a - b);
+  return { all, strategies: commaList(all.strategy), ns };
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { type Problem, SteptreeError } from '../../search/index.js';
+import { budgetOptions, samplingOptions } from '../config/options.js';
+import { pickOptions } from '../config/shapes.js';
+import { packageVersion } from '../config/version.js';
+import { writeFileAtomic } from '../data/files.js';
+import { readProblems } from '../data/problems.js';
+import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/bench-run.js';
+import { type Cell, makeCells } from '../evaluate/cells.js';
+import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
+import { writeFigmath } from '../figmath/index.js';
+import { policyLine } from '../policy/create.js';
+import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
+import { showCount } from './count-progress.js';
+import { EXIT } from './exit.js';
+import type { CommandIo } from './main.js';
+import type { Progress } from './progress.js';
+import { openSolveModels, type SolveModels } from './solve-models.js';
+
+/** Measures strategies on a set of problems. */
+export function benchCommand(io: CommandIo): Command {
+  const bench = new Command('bench').description('measure strategies on sets of problems');
+  const run = bench
+    .command('run')
+    .description('run strategies over a set for several N and seeds, and compare them')
+    .argument('<set>', 'figmath, or a file of problems')
+    .requiredOption('--out <dir>', 'folder of the run; the same command on it resumes')
+    .option('--config <file>', 'JSON file of options in camel case; flags override it')
+    .option('--json', 'print one JSON object on stdout')
+    .option('--quiet', 'no progress on stderr')
+    .addHelpText('after', EXAMPLES);
+  addBenchFlags(run);
+  run.action(async (set: string, given: BenchFlags) => {
+    const report = await benchRun(set, { ...given }, io);
+    const { table, failures, ...rest } = report;
+    if (given.json) process.stdout.write(`${JSON.stringify({ ...rest, failures })}\n`);
+    else process.stdout.write(`${table}\n`);
+    for (const { id, seed, message, code } of failures) {
+      process.stderr.write(`${id} (seed ${seed}): ${message} [${code}]\n`);
+    }
+    if (failures.length > 0) process.stderr.write(`run the same command again to try them again\n`);
+    io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
+  });
+  return bench;
+}
+
+interface BenchFlags {
+  readonly out: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+interface BenchReport {
+  readonly set: string;
+  readonly problems: number;
+  readonly seeds: readonly number[];
+  readonly cells: readonly CellSummary[];
+  readonly table: string;
+  readonly failures: readonly BenchFailure[];
+}
+
+async function benchRun(
+  set: string,
+  given: BenchFlags & Record<string, unknown>,
+  io: CommandIo,
+): Promise<BenchReport> {
+  const { all, strategies, ns } = parseBenchOptions(given);
+  const cells = makeCells(strategies, ns);
+  if (!cells.some(({ label }) => label === all.baseline) && given.baseline !== undefined) {
+    throw new SteptreeError(
+      'OPTION_INVALID',
+      `--baseline ${all.baseline} is none of the strategies ${strategies.join(', ')}`,
+      { option: 'baseline' },
+    );
+  }
+  const dir = resolve(given.out);
+  const { problems, digest } = await loadSet(set, dir, all, io.signal);
+  const needs = cells.flatMap((cell) => cell.needs);
+  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const request = {
+    all,
+    needsScorer: needs.includes('scorer'),
+    needsCritic: needs.includes('critic'),
+  };
+  const models = await openSolveModels(request, null, { signal: io.signal, log });
+  try {
+    if (!given.quiet) log(policyLine(models.host));
+    const seeds = Array.from({ length: all.seeds }, (_, i) => all.seed + i);
+    const started = performance.now();
+    const outcome = await runCells({ dir, cells, seeds, problems, digest, all, models }, io, given);
+    const summaries = summarize(cells, outcome.rows, all.baseline);
+    const table = summaryTable(summaries, all.baseline);
+    const report = { set, problems: problems.length, seeds, cells: summaries };
+    await writeReport(dir, { ...report, ...factsOf(models, all, started) }, table);
+    return { ...report, table, failures: outcome.failures };
+  } finally {
+    await models.close();
+  }
+}
+
+async function runCells(
+  work: {
+    dir: string;
+    cells: readonly Cell[];
+    seeds: readonly number[];
+    problems: readonly Problem[];
+    digest: string;
+    all: AllBenchOptions;
+    models: SolveModels;
+  },
+  io: CommandIo,
+  { quiet }: BenchFlags,
+): Promise<BenchOutcome> {
+  const { dir, cells, seeds, problems, digest, all, models } = work;
+  const sampling = pickOptions(samplingOptions, all);
+  const budget = pickOptions(budgetOptions, all);
+  const listed = cells.map(({ label, n, options }) => ({ label, n, options }));
+  const identity = {
+    problems: digest,
+    cells: listed,
+    seeds,
+    sampling,
+    budget,
+    ...models.identities,
+  };
+  const run = new BenchRun(
+    { dir, cells, seeds, sampling, budget, concurrency: all.concurrency, identity },
+    { ...models, problems, signal: io.signal, now: () => performance.now() },
+  );
+  let progress: Progress | null = null;
+  try {
+    if (!quiet) {
+      const total = problems.length * seeds.length;
+      progress = showCount(`of ${total.toLocaleString('en')} problems`, () => run.progress);
+    }
+    return await run.run();
+  } finally {
+    progress?.stop();
+  }
+}
+
+/** The problems of a set, all in memory: a benchmark has thousands, not millions.
+ *  @returns with a digest of their contents */
+async function loadSet(
+  set: string,
+  dir: string,
+  all: AllBenchOptions,
+  signal: AbortSignal,
+): Promise<{ problems: Problem[]; digest: string }> {
+  const file = set === 'figmath' ? await makeFigmath(dir, all, signal) : set;
+  const problems: Problem[] = [];
+  for await (const item of readProblems(file, {
+    format: all.format,
+    strict: true,
+    checkImages: all.policy.startsWith('recorded:') ? 'none' : all.checkImages,
+  })) {
+    if ('problem' in item) problems.push(item.problem);
+    if (problems.length === all.limit) break;
+  }
+  const digest = createHash('sha256').update(JSON.stringify(problems.map(contentOf)));
+  return { problems, digest: digest.digest('hex').slice(0, 16) };
+}
+
+/** Without the places of pictures, so that a folder may move. */
+function contentOf({ images, ...problem }: Problem): unknown {
+  return [problem, images.map(({ source }) => source)];
+}
+
+async function makeFigmath(
+  dir: string,
+  { figmathSplit: split, figmathCount: count, figmathSeed: seed }: AllBenchOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  const out = join(dir, `figmath-${split}-${seed}-${count}`);
+  const file = join(out, 'problems.jsonl');
+  const isComplete = existsSync(file) && (await readFile(file, 'utf8')).split('\n').length > count;
+  if (!isComplete) await writeFigmath({ split, count, seed, out }, signal);
+  return file;
+}
+
+function factsOf({ identities }: SolveModels, all: AllBenchOptions, startedMs: number) {
+  return {
+    ...identities,
+    sampling: pickOptions(samplingOptions, all),
+    budget: pickOptions(budgetOptions, all),
+    steptree: packageVersion(),
+    node: process.version,
+    seconds: Math.round((performance.now() - startedMs) / 1000),
+  };
+}
+
+async function writeReport(dir: string, facts: object, table: string): Promise<void> {
+  await writeFileAtomic(join(dir, 'summary.json'), `${JSON.stringify(facts, null, 2)}\n`);
+  await writeFileAtomic(join(dir, 'report.md'), `${table}\n`);
+}
+
+const EXAMPLES = `
+Examples:
+  $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
+  $ steptree bench run figmath --out bench-run --strategy majority,best-of-n,best-of-n:selection=weighted \\
+      --n 1,2,4,8,16 --seeds 3 --prm http://localhost:8000/v1
+  $ steptree bench run problems.jsonl --out bench-run --strategy beam,majority --policy http://localhost:8000/v1
+
+All strategies of a problem share one set of samples, so that they are compared on the same ones and
+a pool of 16 serves every smaller N. OUT holds results.jsonl (a line per problem, strategy, N and
+seed), summary.json and report.md. Intervals are 95 % bootstrap over problems.`;
