@@ -20,7 +20,7 @@ export {
   readJson,
   type SchemaDialect,
 } from './json-reply.js';
-export { createMarkerHost } from './marker.js';
+export { createMarkerHost, type MarkerHost } from './marker.js';
 export * from './options.js';
 export { createOutcomeHost, OUTCOME_ROUTES, oneShot } from './outcome.js';
 export { createPairwiseScorer, drawPairs } from './pairwise.js';

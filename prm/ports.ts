@@ -71,6 +71,8 @@ export interface MarkedPath {
 export interface MarkedReply {
   /** P(positive) = exp(l+) / (exp(l+) + exp(l-)) of the logits at each segment's marker. */
   readonly probabilities: readonly number[];
+  /** Tokens of the whole path, its pictures' included. */
+  readonly pathTokens: number;
   /** Tokens computed, those of a cached prefix left out. */
   readonly computedTokens: number;
 }

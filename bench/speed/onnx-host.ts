@@ -1,12 +1,12 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Problem, SamplingOptions } from '../../search/types.js';
-import { writeFigmath } from '../../src/figmath/index.js';
 import type { DecoderShape } from '../../src/policy/onnx/decoder.js';
 import { createOnnxPolicy, type OnnxOptions } from '../../src/policy/onnx/index.js';
 import { benchFacts } from '../facts.js';
+import { figmathProblems } from '../figmath-problems.js';
 
 /** Tokens per second of the ONNX host: 32 trees of 16 rollouts at once, against the same host with
  *  one sequence at a time, and against the standard merged decoder in the same batch. All three
@@ -133,25 +133,6 @@ async function printFloor(folder: string, maxBatch: number, rollouts: number): P
       `weights of ${((weights * 4) / 1e6).toFixed(1)} MB are read once per pass, so once per token alone and once per ${maxBatch} in a batch; ` +
       `the merged graph also copies its ${((kvBytes * context) / 1e3).toFixed(0)} kB of present twice\n`,
   );
-}
-
-async function figmathProblems(count: number): Promise<Problem[]> {
-  const out = await mkdtemp(join(tmpdir(), 'steptree-onnx-host-'));
-  try {
-    const { signal } = new AbortController();
-    const { problemsFile } = await writeFigmath({ split: 'test', count, seed: 1, out }, signal);
-    const lines = (await readFile(problemsFile, 'utf8')).trim().split('\n');
-    return await Promise.all(
-      lines.map(async (line) => {
-        const { id, question, image } = JSON.parse(line);
-        const bytes = await readFile(join(out, image));
-        const location = `data:image/png;base64,${bytes.toString('base64')}`;
-        return { id, question, images: [{ source: image, location }] };
-      }),
-    );
-  } finally {
-    await rm(out, { recursive: true, force: true });
-  }
 }
 
 function line(variant: Variant, measured: Measurement): string {

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { errorMessage } from '../../search/errors.js';
 import { packageVersion } from '../config/version.js';
 import { EMBEDDED_POLICY_DIR } from '../policy/create.js';
+import { EMBEDDED_PRM_DIR } from '../scorer/index.js';
 import { EXIT } from './exit.js';
 import type { CommandIo } from './main.js';
 
@@ -27,6 +28,7 @@ export function doctorCommand(io: CommandIo): Command {
         ...(await Promise.all(PACKAGES.map(packageCheck))),
         await onnxCheck(),
         modelCheck(),
+        prmCheck(),
         ...(await Promise.all(urls.map((url) => endpointCheck(url, io.signal)))),
       ];
       const ok = checks.every((check) => check.ok);
@@ -87,6 +89,20 @@ function modelCheck(): Check {
     detail: ok ? 'models/figmath-policy' : 'models/figmath-policy is missing; install again',
   };
 }
+
+/** Nothing but `--prm embedded` needs it, so its absence is no fault of the installation. */
+function prmCheck(): Check {
+  const name = 'embedded reward model';
+  if (!existsSync(EMBEDDED_PRM_DIR)) {
+    return { name, ok: true, detail: 'none; --prm needs a server or a folder' };
+  }
+  const missing = PRM_FILES.filter((file) => !existsSync(join(EMBEDDED_PRM_DIR, file)));
+  const ok = missing.length === 0;
+  const lack = `models/figmath-prm lacks ${missing.join(', ')}; install again`;
+  return { name, ok, detail: ok ? 'models/figmath-prm' : lack };
+}
+
+const PRM_FILES = ['config.json', 'steptree_prm.json', 'onnx/scorer_append.onnx'];
 
 async function endpointCheck(url: string, signal: AbortSignal): Promise<Check> {
   const address = `${url.replace(/\/+$/, '')}/models`;

@@ -54,7 +54,8 @@ export interface ScorerContext extends ModelServerContext {
   readonly grouper?: AnswerGrouper;
   /** For Monte Carlo values. */
   readonly rollouts?: RolloutPorts;
-  /** Opens a model folder. @param shown the folder's name for messages and `identity` */
+  /** Opens a model folder in place of the ONNX host.
+   *  @param shown the folder's name for messages and `identity` */
   readonly openMarkerModel?: (folder: string, shown: string) => Promise<MarkerModel>;
   /** Gives up the start. */
   readonly signal?: AbortSignal;
@@ -217,7 +218,10 @@ class Opener {
     this.model = prm;
     const { openMarkerModel } = this.context;
     if (openMarkerModel) return openMarkerModel(folder, prm);
-    throw unknownPrm(prm, 'is a model folder, and no host for folders is installed here');
+    // Loaded only when wanted: onnxruntime is large, and other kinds need none of it.
+    const { createOnnxMarkerModel } = await import('./onnx/host.js');
+    const { onnx, batching } = this.settings;
+    return createOnnxMarkerModel(folder, { ...onnx, maxBatch: batching.maxBatch });
   }
 
   private async hybrid(): Promise<Scorer> {

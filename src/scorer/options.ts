@@ -12,6 +12,7 @@ import {
   tokenLogitsOptions,
 } from '../../prm/index.js';
 import { pickOptions, prefixShape } from '../config/shapes.js';
+import { onnxPrmOptions } from './onnx/options.js';
 
 /** Kinds of reward models; `auto` reads a URL with `token-logits` and a folder with `onnx`. */
 export const SCORER_KINDS = [
@@ -64,6 +65,7 @@ const AREAS = [
   ['Reward model', 'prm', promptOptions],
   ['Reward model', 'prm', batchingOptions],
   ['Reward model read by tokens (token-logits, onnx, outcome)', 'prm', tokenLogitsOptions],
+  ['Reward model in a folder (embedded, --prm DIR)', 'prm', onnxPrmOptions],
   ['Reward model behind /pooling (--prm-kind pooling)', 'pooling', poolingOptions],
   ['Outcome reward model (--prm-kind outcome)', 'outcome', outcomeOptions],
   ['Critic (--critic, --prm-kind critic)', 'critic', criticOptions],
@@ -97,6 +99,7 @@ export interface ScorerSettings extends z.infer<typeof scorerOptions> {
   readonly prompt: z.infer<typeof promptOptions>;
   readonly batching: z.infer<typeof batchingOptions>;
   readonly tokenLogits: z.infer<typeof tokenLogitsOptions>;
+  readonly onnx: z.infer<typeof onnxPrmOptions>;
   readonly pooling: z.infer<typeof poolingOptions>;
   readonly outcome: z.infer<typeof outcomeOptions>;
   readonly critic: z.infer<typeof criticOptions>;
@@ -116,6 +119,7 @@ export function scorerSettings(all: Readonly<Record<string, unknown>>): ScorerSe
     prompt: pickOptions(promptOptions, all, 'prm'),
     batching: pickOptions(batchingOptions, all, 'prm'),
     tokenLogits: pickOptions(tokenLogitsOptions, all, 'prm'),
+    onnx: pickOptions(onnxPrmOptions, all, 'prm'),
     pooling: pickOptions(poolingOptions, all, 'pooling'),
     outcome: pickOptions(outcomeOptions, all, 'outcome'),
     critic: pickOptions(criticOptions, all, 'critic'),

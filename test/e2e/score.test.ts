@@ -152,4 +152,36 @@ describe('steptree score', () => {
     expect(summary.prm.kind).toBe('pooling');
     expect(summary.results[0].paths[0].score).toBeCloseTo(0.3, 9);
   });
+
+  it('runs a model folder in the process, and computes what paths share once', async () => {
+    const file = writeJsonl(join(folder, 'folder.jsonl'), [
+      {
+        id: 'a',
+        question: 'How many?',
+        image: 'good.png',
+        solutions: [
+          ['A=2.', '2+3=5.', 'Answer: 5'],
+          ['A=2.', '2+4=6.', 'Answer: 6'],
+        ],
+      },
+    ]);
+    const args = ['score', file, '--prm', 'test/fixtures/tiny-prm', '--quiet', '--json'];
+    const { code, stdout } = await runCli(args);
+    expect(code).toBe(0);
+    const { results, stats, prm } = JSON.parse(stdout);
+    expect(prm).toMatchObject({ kind: 'onnx', model: 'test/fixtures/tiny-prm' });
+    const [first, second] = results[0].paths;
+    expect(first.steps).toHaveLength(3);
+    expect(first.steps[0]).toBe(second.steps[0]);
+    expect(first.steps[1]).not.toBe(second.steps[1]);
+    // Of two paths of equal length the second has the opening and the first step for nothing.
+    expect(stats.computedTokens).toBeLessThan(stats.pathTokens * 0.7);
+    expect(results[0].prmTokens).toBe(stats.computedTokens);
+    const other = ['--prm-threads', '2', '--prm-kv-cache-mb', '0', '--prm-max-batch', '1'];
+    const again = JSON.parse((await runCli([...args, ...other])).stdout);
+    expect(again.results[0].paths).toEqual(results[0].paths);
+    expect(again.stats.computedTokens).toBe(stats.pathTokens);
+    const blind = JSON.parse((await runCli([...args, '--no-prm-images'])).stdout);
+    expect(blind.stats.pathTokens).toBe(stats.pathTokens - 2 * 64);
+  });
 });

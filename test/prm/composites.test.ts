@@ -230,7 +230,11 @@ describe('rollouts', () => {
 describe('a marker model', () => {
   it('gets a path cut after each marker, so that a child starts as its parent', async () => {
     const model = toyMarkerModel();
-    const host = createMarkerHost(model, { marker: '', systemPrompt: 'Judge.' });
+    const host = createMarkerHost(model, {
+      marker: '',
+      systemPrompt: 'Judge.',
+      images: true,
+    });
     const scorer = createPathScorer(host, batchingOptions.parse({ maxWaitMs: 0 }));
     const parent = ['a <prm> p=0.3', 'b p=0.8'];
     const request = { problem: { ...PROBLEM, choices: ['1', '2'] }, paths: [parent] };

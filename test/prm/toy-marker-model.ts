@@ -22,7 +22,11 @@ export function toyMarkerModel(batchSize = 8): ToyMarkerModel {
         );
         const fresh = prefixes.filter((prefix) => !cached.has(prefix));
         for (const prefix of fresh) cached.add(prefix);
-        return { probabilities: segments.map(chanceIn), computedTokens: fresh.length };
+        return {
+          probabilities: segments.map(chanceIn),
+          pathTokens: segments.length,
+          computedTokens: fresh.length,
+        };
       });
     },
     close: async () => {},

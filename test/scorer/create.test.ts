@@ -154,7 +154,8 @@ describe('a reward model named by --prm', () => {
 
   it.each([
     ['nowhere/at-all', {}, 'OPTION_PRM_UNKNOWN', 'neither embedded'],
-    ['.', {}, 'OPTION_PRM_UNKNOWN', 'no host for folders'],
+    ['.', {}, 'ONNX_FOLDER', 'config.json is missing'],
+    ['models/figmath-policy', {}, 'ONNX_FOLDER', 'no reward model'],
     ['embedded', { prmKind: 'pooling' }, 'OPTION_PRM_UNKNOWN', 'lives on a server'],
     ['embedded', { prmKind: 'rules' }, 'OPTION_INVALID', 'compares answers'],
     ['embedded', { prmKind: 'rollouts' }, 'OPTION_INVALID', 'gold answers'],

@@ -1,6 +1,7 @@
 import { BLOCK_ROWS, type Decoder, type DecoderOutput, type Embedder } from './decoder.js';
-import { BufferPool, blockKv, KvSlots } from './kv-slots.js';
-import { type KvBlock, PrefixCache } from './prefix-cache.js';
+import { BufferPool, KvSlots } from './kv-slots.js';
+import { Prefiller } from './prefill.js';
+import { PrefixCache } from './prefix-cache.js';
 import { PrefixTiles } from './prefix-tiles.js';
 import { Sampler, uniformAt } from './sampler.js';
 import { type BatchRequest, type BatchResult, Job, Sequence } from './sequence.js';
@@ -60,6 +61,7 @@ export class Batcher {
   private readonly cache: PrefixCache;
   private readonly sampler: Sampler;
   private readonly buffers = new BufferPool();
+  private readonly prefiller: Prefiller;
   private loop: Promise<void> | null = null;
   private embeds = new Float32Array(0);
 
@@ -68,7 +70,8 @@ export class Batcher {
     private readonly embedder: Embedder,
     private readonly options: BatcherOptions,
   ) {
-    this.cache = new PrefixCache(decoder.shape, options.cacheBytes);
+    this.cache = new PrefixCache(options.cacheBytes);
+    this.prefiller = new Prefiller(decoder, embedder, this.cache, this.buffers);
     this.sampler = new Sampler(decoder.shape.vocab);
   }
 
@@ -139,8 +142,8 @@ export class Batcher {
     const pending: Job[] = [];
     for (const job of this.jobs) {
       if (pending.length >= PREFILL_BATCH || (room <= 0 && !needed)) break;
-      this.takeCachedBlocks(job);
-      if (!job.prefilled) {
+      job.prefix.takeCached(this.cache);
+      if (!job.prefix.complete) {
         pending.push(job);
         needed ||= room > 0;
       }
@@ -149,84 +152,19 @@ export class Batcher {
     if (!needed) return;
     const first = pending[0];
     if (first === undefined) return;
-    const start = first.blocks.length;
-    const byKey = new Map<string, Job[]>();
-    for (const job of pending) {
-      const key = job.blockKeys[start];
-      if (job.blocks.length !== start || key === undefined) continue;
-      byKey.set(key, [...(byKey.get(key) ?? []), job]);
-    }
-    await this.prefillBlocks(start, byKey);
-  }
-
-  private takeCachedBlocks(job: Job): void {
-    while (!job.prefilled) {
-      const block = this.cache.get(job.blockKeys[job.blocks.length] ?? '');
-      if (block === undefined) break;
-      job.blocks.push(block);
-      job.cachedTokens += block.rows;
-    }
-  }
-
-  /** Computes block number `start` of each key's jobs in one pass. */
-  private async prefillBlocks(start: number, byKey: Map<string, Job[]>): Promise<void> {
-    const { shape } = this.decoder;
-    const leaders = [...byKey.values()].map((jobs) => jobs[0]).filter((job) => job !== undefined);
-    const batch = leaders.length;
-    const embeds = this.scratch(batch * BLOCK_ROWS * shape.hidden);
-    embeds.fill(0);
-    const past = new KvSlots(shape, start * BLOCK_ROWS, this.buffers);
-    past.reserve(batch);
-    const logitsAt = new Int32Array(batch);
-    for (let index = 0; index < batch; index++) {
-      const job = leaders[index];
-      if (job === undefined) continue;
-      const ids = job.nextBlockIds();
-      await this.embedder.ready(ids);
-      this.embedder.copy(ids, embeds, index * BLOCK_ROWS);
-      job.placeImages(embeds, index * BLOCK_ROWS, shape.hidden);
-      past.copyBlocks(index, job.blocks);
-      logitsAt[index] = ids.length - 1;
-    }
-    const output = await this.decoder.run({
-      batch,
-      tokens: BLOCK_ROWS,
-      past: start * BLOCK_ROWS,
-      embeds,
-      pastLength: new Int32Array(batch).fill(start * BLOCK_ROWS),
-      logitsAt,
-      ...past.past(batch),
-    });
-    past.release();
+    const start = first.prefix.blocks.length;
+    const prefixes = pending.map((job) => job.prefix);
+    const { tokens } = await this.prefiller.advance(
+      prefixes.filter((prefix) => prefix.blocks.length === start),
+    );
     this.stats.prefillPasses += 1;
-    let index = 0;
-    for (const [key, jobs] of byKey) {
-      this.keepBlock(key, jobs, output, index);
-      index += 1;
-    }
-  }
-
-  private keepBlock(key: string, jobs: readonly Job[], output: DecoderOutput, index: number): void {
-    const { shape } = this.decoder;
-    const rows = jobs[0]?.nextBlockIds().length ?? 0;
-    const block: KvBlock = {
-      key,
-      rows,
-      kv: blockKv(shape, output.keys, output.values, index, rows),
-      logits: output.logits.slice(index * shape.vocab, (index + 1) * shape.vocab),
-    };
-    this.stats.computedPromptTokens += rows;
-    this.cache.put(block);
-    for (const [place, job] of jobs.entries()) {
-      job.blocks.push(block);
-      if (place > 0) job.cachedTokens += rows;
-    }
+    this.stats.computedPromptTokens += tokens;
   }
 
   /** Gives free slots to the sequences of prefilled requests and samples their first tokens. */
   private startSequences(): void {
     for (const job of this.jobs) {
-      if (!job.prefilled) continue;
+      if (!job.prefix.complete) continue;
       while (job.wantsSequences > 0 && this.active < this.options.maxBatch) {
         this.startSequence(job);
       }
@@ -237,7 +175,7 @@ export class Batcher {
   private startSequence(job: Job): void {
     const sequence = new Sequence(job, job.nextSeed, this.decoder.shape);
     job.nextSeed += 1;
-    const logits = job.blocks[job.blocks.length - 1]?.logits;
+    const logits = job.prefix.blocks.at(-1)?.logits;
     if (logits === undefined) return;
     this.sampleNext(sequence, logits, 0);
     if (sequence.finish !== null) {
@@ -247,8 +185,8 @@ export class Batcher {
     const shares = this.decoder.step !== null;
     const group = this.groupFor(shares ? 0 : sequence.length);
     group.slots.reserve(group.sequences.length + 1);
-    sequence.tile = group.tiles?.join(job.blocks) ?? null;
-    if (!shares) group.slots.copyBlocks(group.sequences.length, job.blocks);
+    sequence.tile = group.tiles?.join(job.prefix.blocks) ?? null;
+    if (!shares) group.slots.copyBlocks(group.sequences.length, job.prefix.blocks);
     group.sequences.push(sequence);
     this.active += 1;
   }
@@ -353,7 +291,7 @@ export class Batcher {
     to.slots.copySlot(to.sequences.length, from.slots, slot, sequence.ownLength);
     to.sequences.push(sequence);
     this.leave(from, slot);
-    sequence.tile = to.tiles?.join(sequence.job.blocks) ?? null;
+    sequence.tile = to.tiles?.join(sequence.job.prefix.blocks) ?? null;
     this.active += 1;
   }
 
@@ -391,7 +329,7 @@ export class Batcher {
     job.finished += 1;
     if (job.finished < job.results.length) return;
     const sequences = job.results.filter((result) => result !== undefined);
-    job.resolve({ sequences, cachedTokens: job.cachedTokens });
+    job.resolve({ sequences, cachedTokens: job.prefix.cachedTokens });
   }
 
   private scratch(floats: number): Float32Array {

@@ -85,12 +85,7 @@ export interface Embedder {
   ready(ids: readonly number[]): Promise<void>;
 }
 
-/** Rows of a padded past are allocated in multiples of this, and prompts are computed in blocks of
- *  it. A multiple of every vector width, so that padding never changes the order of a sum: a row's
+/** Rows of a padded past are allocated in multiples of this, and texts are computed in blocks of
+ *  at most as many. A multiple of every vector width, so that padding never changes the order of a sum: a row's
  *  bits then don't depend on how far its past is padded. */
 export const BLOCK_ROWS = 32;
-
-/** Floats of one row of keys and values of all layers. */
-export function floatsPerRow(shape: DecoderShape): number {
-  return 2 * shape.layers * shape.kvHeads * shape.headDim;
-}

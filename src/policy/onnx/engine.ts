@@ -72,6 +72,32 @@ export function appendDecoder(
   };
 }
 
+/** A reward model's graph: logits of its two answers at every token, of which those at `logitsAt`
+ *  are picked. @param shape with 2 as `vocab` */
+export function appendScorer(
+  session: InferenceSession,
+  shape: DecoderShape,
+): Pick<Decoder, 'shape' | 'run'> {
+  const inputs = ['inputs_embeds', 'past_length', ...kvNames('past', shape)];
+  requireNames(session, 'scorer_append.onnx', inputs, ['logits', 'new_keys', 'new_values']);
+  const pastFeeds = pastFeeder(shape);
+  return {
+    shape,
+    async run(input) {
+      const { batch, tokens } = input;
+      const feeds = pastFeeds(input);
+      feeds.inputs_embeds = new Tensor('float32', input.embeds, [batch, tokens, shape.hidden]);
+      feeds.past_length = new Tensor('int64', bigints(input.pastLength), [batch]);
+      const results = await session.run(feeds);
+      return {
+        logits: pickLogits(floats(results, 'logits'), input, shape.vocab),
+        keys: layerRows(floats(results, 'new_keys'), input, shape),
+        values: layerRows(floats(results, 'new_values'), input, shape),
+      };
+    },
+  };
+}
+
 /** Per layer its part of [layers, batch, kvHeads, tokens, headDim]. */
 function layerRows(data: Float32Array, input: DecoderInput, shape: DecoderShape): NewRows[] {
   const layerFloats = input.batch * shape.kvHeads * input.tokens * shape.headDim;

@@ -18,8 +18,8 @@ export interface ModelFolder {
   readonly chatTemplate: Template;
   readonly endTokens: ReadonlySet<number>;
   readonly images: ImageSettings;
-  /** Which decoder graphs there are. */
-  readonly graphs: { readonly append: boolean; readonly step: boolean; readonly merged: boolean };
+  /** Which graphs of the language model there are: decoders of a policy, or a reward model's scorer. */
+  readonly graphs: Readonly<Record<'append' | 'step' | 'merged' | 'scorer', boolean>>;
 }
 
 /** How a picture becomes pixel values, from preprocessor_config.json. */
@@ -220,8 +220,11 @@ async function findGraphs(path: string): Promise<ModelFolder['graphs']> {
   const append = await exists('decoder_append.onnx');
   const step = await exists('decoder_step.onnx');
   const merged = await exists('decoder_model_merged.onnx');
-  if (!append && !merged) throw missing(join(path, 'onnx', 'decoder_model_merged.onnx'));
-  return { append, step, merged };
+  const scorer = await exists('scorer_append.onnx');
+  if (!append && !merged && !scorer) {
+    throw missing(join(path, 'onnx', 'decoder_model_merged.onnx'));
+  }
+  return { append, step, merged, scorer };
 }
 
 async function readText(path: string): Promise<string | undefined> {
@@ -232,7 +235,8 @@ async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+/** @throws SteptreeError ONNX_FOLDER for a file that is missing or not as expected */
+export async function readJson<T>(path: string, schema: z.ZodType<T>): Promise<T> {
   const value = await readOptional(path, schema);
   if (value === undefined) throw missing(path);
   return value;

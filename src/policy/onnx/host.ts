@@ -2,8 +2,9 @@ import { basename, resolve } from 'node:path';
 import type { PolicyModel, SampleReply, SampleRequest } from '../../../search/types.js';
 import type { BatcherStats } from './batcher.js';
 import { Homes } from './homes.js';
+import type { PolicyThreadData } from './host-thread.js';
 import { type OnnxOptions, onnxOptions } from './options.js';
-import { type CallCommand, type HostThread, startHostThreads } from './threads.js';
+import { type HostThread, startHostThreads } from './threads.js';
 
 export interface OnnxPolicyStats extends BatcherStats {
   readonly threads: number;
@@ -22,6 +23,10 @@ export interface OnnxPolicy extends PolicyModel {
   close(): Promise<void>;
 }
 
+type PolicyThread = HostThread<SampleRequest, SampleReply, BatcherStats>;
+
+const THREAD_FILE = 'policy/onnx/host-thread.js';
+
 /** Loads a folder in the transformers.js layout on `options.threads` model-host threads. A problem
  *  stays with one thread, where its prefixes are cached, while the threads are evenly busy. The text of a sequence depends on
  *  the request and its seed alone, not on its neighbours, `maxBatch`, the cache or the threads.
@@ -32,10 +37,8 @@ export async function createOnnxPolicy(
   options: Partial<OnnxOptions> = {},
 ): Promise<OnnxPolicy> {
   const settings = onnxOptions.parse(options);
-  const threads = await startHostThreads(settings.threads, {
-    folder: resolve(folder),
-    options: settings,
-  });
+  const data: PolicyThreadData = { folder: resolve(folder), options: settings };
+  const threads: PolicyThread[] = await startHostThreads(settings.threads, THREAD_FILE, data);
   const homes = new Homes(threads.length, settings.maxBatch);
   return {
     name: `onnx:${basename(resolve(folder))}`,
@@ -56,39 +59,17 @@ export async function createOnnxPolicy(
 }
 
 async function sample(
-  thread: HostThread | undefined,
+  thread: PolicyThread | undefined,
   request: SampleRequest,
   signal: AbortSignal | undefined,
 ): Promise<SampleReply> {
   signal?.throwIfAborted();
-  if (thread === undefined || request.seeds.length === 0) {
-    return { rollouts: [], promptTokens: 0, cachedTokens: 0 };
-  }
-  const { id, reply } = thread.call({ kind: 'sample', request } satisfies CallCommand);
-  const message = await raced(reply, signal, () => thread.cancel(id));
-  return message.kind === 'reply'
-    ? message.reply
-    : { rollouts: [], promptTokens: 0, cachedTokens: 0 };
+  const nothing = { rollouts: [], promptTokens: 0, cachedTokens: 0 };
+  if (thread === undefined || request.seeds.length === 0) return nothing;
+  return thread.ask([{ request, signal }])[0] ?? nothing;
 }
 
-/** The promise's value, or the signal's reason as soon as it aborts. */
-function raced<T>(
-  promise: Promise<T>,
-  signal: AbortSignal | undefined,
-  onAbort: () => void,
-): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      onAbort();
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-async function sumStats(threads: readonly HostThread[]): Promise<OnnxPolicyStats> {
+async function sumStats(threads: readonly PolicyThread[]): Promise<OnnxPolicyStats> {
   const sum: BatcherStats = {
     decodedTokens: 0,
     promptTokens: 0,
@@ -97,15 +78,13 @@ async function sumStats(threads: readonly HostThread[]): Promise<OnnxPolicyStats
     prefillPasses: 0,
     decodedRows: 0,
   };
-  const messages = await Promise.all(threads.map((thread) => thread.call({ kind: 'stats' }).reply));
-  for (const message of messages) {
-    if (message.kind !== 'stats') continue;
-    for (const key of Object.keys(sum) as (keyof BatcherStats)[]) sum[key] += message.stats[key];
+  for (const stats of await Promise.all(threads.map((thread) => thread.stats()))) {
+    for (const key of Object.keys(sum) as (keyof BatcherStats)[]) sum[key] += stats[key];
   }
   return {
     ...sum,
     threads: threads.length,
     meanBatch: sum.decodePasses === 0 ? 0 : sum.decodedRows / sum.decodePasses,
-    decoder: threads[0]?.decoder ?? 'none',
+    decoder: threads[0]?.about ?? 'none',
   };
 }

@@ -1,4 +1,4 @@
-import { BLOCK_ROWS, type DecoderShape, type NewRows } from './decoder.js';
+import type { DecoderShape, NewRows } from './decoder.js';
 import type { KvBlock } from './prefix-cache.js';
 
 /** Buffers that go from one set of slots to the next: fresh memory costs more to touch than a
@@ -142,23 +142,23 @@ export class KvSlots {
   /** Lays the blocks of a prefix out in a slot, one after the other. */
   copyBlocks(slot: number, blocks: readonly KvBlock[]): void {
     const { layers, kvHeads, headDim } = this.shape;
-    const blockFloats = BLOCK_ROWS * headDim;
-    for (let index = 0; index < blocks.length; index++) {
-      const block = blocks[index];
-      if (block === undefined) continue;
+    let row = 0;
+    for (const block of blocks) {
+      const blockFloats = block.rows * headDim;
       for (let part = 0; part < 2 * layers; part++) {
         const to = part < layers ? this.keys[part] : this.values[part - layers];
         for (let head = 0; head < kvHeads; head++) {
           const from = (part * kvHeads + head) * blockFloats;
-          const at = slot * this.slotFloats + head * this.headFloats + index * blockFloats;
-          to?.set(block.kv.subarray(from, from + block.rows * headDim), at);
+          const at = slot * this.slotFloats + head * this.headFloats + row * headDim;
+          to?.set(block.kv.subarray(from, from + blockFloats), at);
         }
       }
+      row += block.rows;
     }
   }
 }
 
-/** The rows of one sequence of a prefill pass as a block's KV; rows past `rows` stay 0. */
+/** The rows of one sequence of a prefill pass as a block's KV. */
 export function blockKv(
   shape: DecoderShape,
   keys: readonly NewRows[],
@@ -167,12 +167,12 @@ export function blockKv(
   rows: number,
 ): Float32Array {
   const { kvHeads, headDim, layers } = shape;
-  const kv = new Float32Array(2 * layers * kvHeads * BLOCK_ROWS * headDim);
+  const kv = new Float32Array(2 * layers * kvHeads * rows * headDim);
   let part = 0;
   for (const tensor of [...keys, ...values]) {
     for (let head = 0; head < kvHeads; head++) {
       const from = tensor.offset + batchIndex * tensor.sequenceStride + head * tensor.headStride;
-      const at = (part * kvHeads + head) * BLOCK_ROWS * headDim;
+      const at = (part * kvHeads + head) * rows * headDim;
       kv.set(tensor.data.subarray(from, from + rows * headDim), at);
     }
     part += 1;

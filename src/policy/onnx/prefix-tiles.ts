@@ -1,5 +1,6 @@
-import { BLOCK_ROWS, type DecoderShape, type StepInput } from './decoder.js';
+import type { DecoderShape, StepInput } from './decoder.js';
 import { type BufferPool, KvSlots } from './kv-slots.js';
+import { paddedRows } from './prefill.js';
 import type { KvBlock } from './prefix-cache.js';
 
 /** A prefix that up to TILE_ROWS sequences of a group read together. */
@@ -86,8 +87,4 @@ export class PrefixTiles {
     this.slots.release();
     this.slots = padded;
   }
-}
-
-function paddedRows(length: number): number {
-  return Math.ceil(length / BLOCK_ROWS) * BLOCK_ROWS;
 }

@@ -1,28 +1,22 @@
 import { errorCode, errorMessage, SteptreeError } from '../../../search/errors.js';
-import type { SampleReply, SampleRequest } from '../../../search/types.js';
-import type { BatcherStats } from './batcher.js';
-import type { Decoder } from './decoder.js';
-import type { OnnxOptions } from './options.js';
-
-/** What a model-host thread is started with. */
-export interface HostThreadData {
-  readonly folder: string;
-  readonly options: OnnxOptions;
-}
 
 /** From the main thread to a model-host thread. */
-export type HostCommand =
-  | { readonly kind: 'sample'; readonly id: number; readonly request: SampleRequest }
+export type HostCommand<Request> =
+  /** Requests that were made together can share a batch from the start. */
+  | {
+      readonly kind: 'ask';
+      readonly calls: readonly { readonly id: number; readonly request: Request }[];
+    }
   | { readonly kind: 'cancel'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
   /** Drop everything, finish the running pass, free the sessions, exit. */
   | { readonly kind: 'close' };
 
 /** From a model-host thread to the main thread. */
-export type HostMessage =
-  | { readonly kind: 'ready'; readonly decoder: Decoder['name'] }
-  | { readonly kind: 'reply'; readonly id: number; readonly reply: SampleReply }
-  | { readonly kind: 'stats'; readonly id: number; readonly stats: BatcherStats }
+export type HostMessage<Reply, Stats> =
+  | { readonly kind: 'ready'; readonly about: string }
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: Reply }
+  | { readonly kind: 'stats'; readonly id: number; readonly stats: Stats }
   | { readonly kind: 'error'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'unusable'; readonly error: PlainError };
 

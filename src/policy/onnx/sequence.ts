@@ -1,17 +1,10 @@
 import type { SamplingOptions } from '../../../search/types.js';
-import { BLOCK_ROWS, type DecoderShape } from './decoder.js';
-import { blockKeys, type KvBlock } from './prefix-cache.js';
+import type { DecoderShape } from './decoder.js';
+import { Prefix, type PrefixText } from './prefix.js';
 import type { Tile } from './prefix-tiles.js';
 
 /** What the batcher is asked for: continuations of one prompt, one per seed. */
-export interface BatchRequest {
-  /** The prompt, image tokens repeated once per image feature. */
-  readonly ids: readonly number[];
-  readonly imageToken: number;
-  /** Features of the pictures in order, each [rows, hidden]; they replace the image tokens. */
-  readonly imageFeatures: readonly Float32Array[];
-  /** Names of the pictures' contents, for the prefix cache. */
-  readonly imageKeys: readonly string[];
+export interface BatchRequest extends PrefixText {
   readonly seeds: readonly number[];
   readonly sampling: SamplingOptions;
   readonly endTokens: ReadonlySet<number>;
@@ -36,68 +29,24 @@ export interface BatchResult {
 
 /** A request on its way: first its prompt's blocks, then its sequences. */
 export class Job {
-  readonly blockKeys: readonly string[];
-  readonly blocks: KvBlock[] = [];
+  readonly prefix: Prefix;
   readonly results: (GeneratedSequence | undefined)[];
-  cachedTokens = 0;
   /** Index of the first seed that has no sequence yet. */
   nextSeed = 0;
   finished = 0;
   cancelled = false;
-  /** Rows of all pictures, one after the other, [rows, hidden]. */
-  private imageRows: Float32Array | null = null;
 
   constructor(
     readonly request: BatchRequest,
     readonly resolve: (result: BatchResult) => void,
     readonly reject: (error: unknown) => void,
   ) {
-    this.blockKeys = blockKeys(request.ids, request.imageKeys);
+    this.prefix = new Prefix(request);
     this.results = request.seeds.map(() => undefined);
-  }
-
-  get prefilled(): boolean {
-    return this.blocks.length === this.blockKeys.length;
   }
 
   get wantsSequences(): number {
     return this.request.seeds.length - this.nextSeed;
-  }
-
-  /** Token ids of the next block to compute. */
-  nextBlockIds(): readonly number[] {
-    const start = this.blocks.length * BLOCK_ROWS;
-    return this.request.ids.slice(start, start + BLOCK_ROWS);
-  }
-
-  /** Overwrites the rows of image tokens in the next block's embeddings.
-   *  @param row first row of the block in `embeds`, [rows, hidden] */
-  placeImages(embeds: Float32Array, row: number, hidden: number): void {
-    const { ids, imageToken } = this.request;
-    const start = this.blocks.length * BLOCK_ROWS;
-    let image = 0;
-    for (let index = 0; index < Math.min(start + BLOCK_ROWS, ids.length); index++) {
-      if (ids[index] !== imageToken) continue;
-      if (index >= start) {
-        const features = this.allImageRows().subarray(image * hidden, (image + 1) * hidden);
-        embeds.set(features, (row + index - start) * hidden);
-      }
-      image += 1;
-    }
-  }
-
-  private allImageRows(): Float32Array {
-    if (this.imageRows === null) {
-      const { imageFeatures } = this.request;
-      const rows = new Float32Array(imageFeatures.reduce((sum, part) => sum + part.length, 0));
-      let at = 0;
-      for (const part of imageFeatures) {
-        rows.set(part, at);
-        at += part.length;
-      }
-      this.imageRows = rows;
-    }
-    return this.imageRows;
   }
 }
 

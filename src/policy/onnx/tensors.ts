@@ -2,7 +2,8 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { SteptreeError } from '../../../search/errors.js';
 import type { DecoderShape, PaddedKv } from './decoder.js';
 
-/** @throws SteptreeError ONNX_GRAPH if the session lacks an input or output */
+/** @throws SteptreeError ONNX_GRAPH if the session lacks an input or output, or has keys and values of
+ *  more layers */
 export function requireNames(
   session: InferenceSession,
   graph: string,
@@ -18,6 +19,16 @@ export function requireNames(
       'ONNX_GRAPH',
       `${graph} lacks ${missing.join(', ')}; it has inputs ${session.inputNames.join(', ')} and outputs ${session.outputNames.join(', ')}`,
       { graph, missing },
+    );
+  }
+  const more = session.inputNames.filter(
+    (name) => name.includes('_key_values.') && !inputs.includes(name),
+  );
+  if (more.length > 0) {
+    throw new SteptreeError(
+      'ONNX_GRAPH',
+      `${graph} has ${more.join(', ')}, of more layers than config.json names; export the folder again`,
+      { graph, more },
     );
   }
 }

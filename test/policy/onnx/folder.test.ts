@@ -59,7 +59,7 @@ describe('a model folder', () => {
     expect(read.imageTokenText).toBe('<image>');
     expect(read.endTokens).toEqual(new Set([2]));
     expect(read.images.size).toEqual({ height: 4, width: 6 });
-    expect(read.graphs).toEqual({ append: false, step: false, merged: true });
+    expect(read.graphs).toEqual({ append: false, step: false, merged: true, scorer: false });
   });
 
   it.each(Object.keys(files))('is refused without %s, naming it', async (name) => {

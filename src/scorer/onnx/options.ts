@@ -1,0 +1,16 @@
+import { z } from 'zod';
+import { batchingOptions } from '../../../prm/index.js';
+import { onnxOptions } from '../../policy/onnx/options.js';
+
+const { threads, kvCacheMb, intraOpThreads } = onnxOptions.shape;
+
+/** Options of a reward model's folder that a policy's folder has too. */
+export const onnxPrmOptions = z.strictObject({ threads, kvCacheMb, intraOpThreads });
+
+/** What the host takes: also how many paths a pass may hold, which is the batching's option. */
+export const onnxPrmHostOptions = onnxPrmOptions.extend(
+  batchingOptions.pick({ maxBatch: true }).shape,
+);
+
+export type OnnxPrmOptions = z.infer<typeof onnxPrmOptions>;
+export type OnnxPrmHostOptions = z.infer<typeof onnxPrmHostOptions>;
