@@ -1,8 +1,9 @@
 """ONNX graphs of a Llama-style decoder, built node by node.
 
-Two graphs share one set of weights (same initializer names, one external data file):
+The graphs share one set of weights (same initializer names, one external data file):
 
 append graph    the past is read where it lies and only the new rows come out
+append scorer   the same with a reward model's two logits at every token
 merged graph    the layout of transformers.js: the whole present comes out
 
 Both attend over a past that may be padded at its end, so sequences of different length share a
@@ -140,6 +141,26 @@ def append_decoder(config, weights):
     Token t of a sequence stands at position past_length + t and sees the valid past and the
     tokens up to itself."""
     g = DecoderGraph(config, weights)
+    hidden, keys, values = append_layers(g)
+    index = g.node("Unsqueeze", ["logits_positions", g.const([2])])
+    chosen = g.node("GatherND", [hidden, index], batch_dims=1)
+    g.node("MatMul", [g.rms_norm(chosen, "norm.weight"), g.weight("lm_head.weight")], name="logits")
+    positions = value("logits_positions", ["batch", "rows"], TensorProto.INT64)
+    return append_model(g, "decoder_append", keys, values, [positions], ["batch", "rows", config.vocab_size])
+
+
+def append_scorer(config, weights):
+    """The append graph of a reward model: the two logits (Yes, No) of `score_head.weight` [hidden, 2]
+    at every token. Inputs: inputs_embeds, past_length and past_key_values as in the append graph.
+    Outputs: logits [batch, tokens, 2], new_keys and new_values."""
+    g = DecoderGraph(config, weights)
+    hidden, keys, values = append_layers(g)
+    g.node("MatMul", [g.rms_norm(hidden, "norm.weight"), g.weight("score_head.weight")], name="logits")
+    return append_model(g, "scorer_append", keys, values, [], ["batch", "tokens", 2])
+
+
+def append_layers(g):
+    """The residual stack over a padded past; last hidden states and every layer's new keys and values."""
     tokens = g.node("Shape", ["inputs_embeds"], start=1, end=2)
     steps = arange(g, tokens)
     past_length = g.node("Unsqueeze", ["past_length", g.const([1])])
@@ -162,22 +183,23 @@ def append_decoder(config, weights):
         old, new = g.node("Split", [shares, widths], 2, axis=-1)
         return g.node("Add", [g.node("MatMul", [old, past_v]), g.node("MatMul", [new, v])])
 
-    hidden, keys, values = run_layers(g, tables, tokens, attention)
-    index = g.node("Unsqueeze", ["logits_positions", g.const([2])])
-    chosen = g.node("GatherND", [hidden, index], batch_dims=1)
-    g.node("MatMul", [g.rms_norm(chosen, "norm.weight"), g.weight("lm_head.weight")], name="logits")
-    for name, parts in (("new_keys", keys), ("new_values", values)):
-        g.node("Concat", [g.node("Unsqueeze", [part, g.const([0])]) for part in parts], name=name, axis=0)
-    c = config
+    return run_layers(g, tables, tokens, attention)
+
+
+def append_model(g, name, keys, values, more_inputs, logits_shape):
+    """The finished graph; `new_keys` and `new_values` are stacked over layers."""
+    c = g.config
+    for output, parts in (("new_keys", keys), ("new_values", values)):
+        g.node("Concat", [g.node("Unsqueeze", [part, g.const([0])]) for part in parts], name=output, axis=0)
     new_shape = [c.num_hidden_layers, "batch", c.num_key_value_heads, "tokens", c.head_dim]
     inputs = [
         value("inputs_embeds", ["batch", "tokens", c.hidden_size]),
         value("past_length", ["batch"], TensorProto.INT64),
-        value("logits_positions", ["batch", "rows"], TensorProto.INT64),
+        *more_inputs,
         *past_values(c),
     ]
-    outputs = [value("logits", ["batch", "rows", c.vocab_size]), value("new_keys", new_shape), value("new_values", new_shape)]
-    return g.model("decoder_append", inputs, outputs)
+    outputs = [value("logits", logits_shape), value("new_keys", new_shape), value("new_values", new_shape)]
+    return g.model(name, inputs, outputs)
 
 
 def step_decoder(config, weights):
