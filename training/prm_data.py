@@ -120,6 +120,12 @@ class PathEncoder:
         self.end = tokenizer.token_to_id("<|im_end|>")
         self.before_image = self.ids("<|im_start|>user\n")
         self.known = {}
+        # Digits and names with their equals sign are what can be wrong; wording would drown them.
+        pieces = tokenizer.get_vocab()
+        self.worth = torch.full((tokenizer.get_vocab_size(),), 0.2)
+        for piece, number in pieces.items():
+            if piece.isdigit() or piece.endswith("=") or piece in ("+", "-", "*"):
+                self.worth[number] = 1.0
 
     def ids(self, text):
         return self.tokenizer.encode(text, add_special_tokens=False).ids
@@ -196,7 +202,8 @@ def pack(rows, encoder, image_tokens=64):
         "weights": torch.tensor(weights, dtype=torch.float32),
         "owner": torch.tensor(owner),
         "outcomes": torch.tensor(outcomes, dtype=torch.float32),
-        "written": torch.tensor(written).reshape(-1, 3),
+        "written": torch.tensor(written, dtype=torch.int64).reshape(-1, 3),
+        "worth": encoder.worth,
     }
 
 

@@ -70,7 +70,7 @@ class Readout:
         if len(batch["written"]) == 0:
             return hidden.sum() * 0
         rows, columns, targets = batch["written"].T
-        return torch.nn.functional.cross_entropy(model.lm_head(hidden[rows, columns]), targets)
+        return torch.nn.functional.cross_entropy(model.lm_head(hidden[rows, columns]), targets, batch["worth"])
 
 
 @torch.no_grad()

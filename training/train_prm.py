@@ -48,8 +48,8 @@ def parse():
     parser.add_argument("--minutes", type=float, default=45, help="time limit")
     parser.add_argument("--patience", type=int, default=0, help="stop after so many checks without a better one; 0 is off")
     parser.add_argument("--check-minutes", type=float, default=2)
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
-    parser.add_argument("--rows", type=int, default=8, help="problems in a batch")
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--rows", type=int, default=4, help="problems in a batch")
     parser.add_argument("--paths", type=int, default=5, help="paths of a problem in a batch, at most")
     parser.add_argument("--labels", choices=["soft", "hard"], default="soft",
                         help="soft: share of right rollouts; hard: 1 where any is right")
@@ -63,8 +63,9 @@ def parse():
     parser.add_argument("--limit", type=int, default=0, help="training problems at most; 0 is all")
     parser.add_argument("--refresh-minutes", type=float, default=0,
                         help="look for newly labelled problems so often; 0 is never")
-    parser.add_argument("--average", type=float, default=0.997, help="decay of the averaged weights")
+    parser.add_argument("--average", type=float, default=0.995, help="decay of the averaged weights")
     parser.add_argument("--processes", type=int, default=2, help="data-parallel processes of one thread each")
+    parser.add_argument("--meet-every", type=int, default=8, help="steps after which the processes average their weights")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--export", default=None, help="ONNX folder to write in the end")
     return parser.parse_args()
@@ -245,7 +246,7 @@ class Trainer:
     def step(self, loss):
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        share = self.all_reduce()
+        share = self.share()
         heat = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share))
         for group in self.optimiser.param_groups:
             group["lr"] = self.args.learning_rate * heat * min(1, (self.steps + 1) / 100)
@@ -254,21 +255,22 @@ class Trainer:
         decay = min(self.args.average, (self.steps + 1) / (self.steps + 10))
         torch._foreach_lerp_(self.averaged, [p.detach() for p in self.parameters], 1 - decay)
         self.steps += 1
+        if self.world > 1 and self.steps % self.args.meet_every == 0:
+            self.meet()
         return share
 
-    def all_reduce(self):
-        """Averages gradients over processes; gives the averaged clock."""
-        if self.world == 1:
-            return self.share()
-        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
-        flat = torch.cat([*(g.flatten() for g in grads), grads[0].new_tensor([self.share()])])
-        dist.all_reduce(flat)
-        flat /= self.world
-        at = 0
-        for parameter, grad in zip(self.parameters, grads):
-            parameter.grad = flat[at : at + grad.numel()].view_as(grad)
-            at += grad.numel()
-        return float(flat[-1])
+    @torch.no_grad()
+    def meet(self):
+        """Local SGD (arXiv 1805.09767): processes step alone and average their weights now and then,
+        so that none waits for another's every step."""
+        for tensors in (self.parameters, self.averaged):
+            flat = torch.cat([t.flatten() for t in tensors])
+            dist.all_reduce(flat)
+            flat /= self.world
+            at = 0
+            for tensor in tensors:
+                tensor.data.copy_(flat[at : at + tensor.numel()].view_as(tensor))
+                at += tensor.numel()
 
     def swap_averaged(self):
         for parameter, averaged in zip(self.parameters, self.averaged):
@@ -287,12 +289,12 @@ class Trainer:
             share = self.step(judged + self.args.language_weight * language)
             recent.append((float(judged.detach()), float(language.detach())))
             self.paths_seen += len(batch["outcomes"]) * self.world
-            if self.steps % 100 == 0 and self.rank == 0:
+            if self.steps % 50 == 0 and self.rank == 0:
                 log(step=self.steps, minutes=(time.time() - self.began) / 60, loss=float(np.mean([a for a, _ in recent])),
                     language=float(np.mean([b for _, b in recent])), paths=self.paths_seen)
                 recent = []
-            # Every process must take the same turn here: only the averaged clock and the step decide.
-            if self.steps % 25 == 0:
+            # Every process must take the same turn here: the first one decides.
+            if self.steps % self.args.meet_every == 0:
                 flags = torch.zeros(2)
                 if self.rank == 0:
                     flags[0] = float(share >= 1 or time.time() - last_check > 60 * self.args.check_minutes)
@@ -320,8 +322,8 @@ class Trainer:
         stop = torch.zeros(1)
         if self.rank == 0:
             self.swap_averaged()
-            result = validate(self.model, self.readout, self.data.sets["validation"], self.pictures, 400)
-            fit = validate(self.model, self.readout, self.data.sets["train"], self.pictures, 100)
+            result = validate(self.model, self.readout, self.data.sets["validation"], self.pictures, 150)
+            fit = validate(self.model, self.readout, self.data.sets["train"], self.pictures, 50)
             log(event="check", step=self.steps, minutes=(time.time() - self.began) / 60, **result,
                 train_auc_product=fit["auc/product"], train_loss=fit["loss"],
                 **({"domains": {k: round(v, 3) for k, v in self.domains.weights().items()}} if self.domains else {}))
