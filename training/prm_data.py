@@ -163,7 +163,8 @@ def pack(rows, encoder, image_tokens=64):
 
     tokens, positions, segments int64 [rows, width]: segment 0 is the shared prompt, -1 padding.
     marks int64 [n, 2] (row, column) with labels, weights float [n], `owner` [n] = the path's number in
-    the batch; written int64 [m, 2]: tokens of right paths, for the language loss.
+    the batch; written int64 [m, 3]: (row, column before, token) of right paths, for the language loss;
+    every int64 [k, 2] with every_labels [k]: all tokens between markers and the label of their step.
     """
     shared = [len(encoder.before_image) + image_tokens + len(row.prompt) for row in rows]
     width = max(s + sum(len(path[0]) for path in row.paths) for s, row in zip(shared, rows))
@@ -171,6 +172,7 @@ def pack(rows, encoder, image_tokens=64):
     positions = np.zeros((len(rows), width), np.int64)
     segments = np.full((len(rows), width), -1, np.int64)
     marks, labels, weights, owner, written, outcomes = [], [], [], [], [], []
+    every, every_labels = [], []
     for r, row in enumerate(rows):
         begin = len(encoder.before_image)
         tokens[r, :begin] = encoder.before_image
@@ -187,6 +189,13 @@ def pack(rows, encoder, image_tokens=64):
             labels += path_labels
             weights += path_weights
             owner += [len(outcomes)] * len(places)
+            step = 0
+            for place in range(len(ids)):
+                if place == places[step]:
+                    step += 1
+                else:
+                    every.append((r, at + place))
+                    every_labels.append(path_labels[step])
             outcomes.append(outcome)
             if outcome == 1:
                 # From the prompt's last token, which predicts the first, to the one before the last.
@@ -204,6 +213,8 @@ def pack(rows, encoder, image_tokens=64):
         "outcomes": torch.tensor(outcomes, dtype=torch.float32),
         "written": torch.tensor(written, dtype=torch.int64).reshape(-1, 3),
         "worth": encoder.worth,
+        "every": torch.tensor(every),
+        "every_labels": torch.tensor(every_labels, dtype=torch.float32),
     }
 
 

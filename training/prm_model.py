@@ -61,7 +61,10 @@ class Readout:
 
     def step_logits(self, model, hidden, batch):
         """logit(Yes) - logit(No) at every marker [n]; its sigmoid is the step's score."""
-        rows, columns = batch["marks"].T
+        return self.logits_at(model, hidden, batch["marks"])
+
+    def logits_at(self, model, hidden, places):
+        rows, columns = places.T
         yes, no = model.lm_head.weight[self.yes_no]
         return hidden[rows, columns] @ (yes - no)
 

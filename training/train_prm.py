@@ -56,6 +56,10 @@ def parse():
     parser.add_argument("--weight-power", type=float, default=0.5,
                         help="a label from n rollouts weighs n to this power; 0 is equal weights")
     parser.add_argument("--language-weight", type=float, default=0.5, help="of the language loss; 0 is off")
+    parser.add_argument("--token-weight", type=float, default=0.5,
+                        help="of the value loss at all other tokens (Cobbe et al.: token-level verifiers); 0 is off")
+    parser.add_argument("--rank-weight", type=float, default=0.5,
+                        help="of the loss that ranks right above wrong solutions of a problem; 0 is off")
     parser.add_argument("--no-rollout-paths", action="store_true",
                         help="train on the trees' branches only, not on rollouts that trees hold as text")
     parser.add_argument("--domain-weights", action="store_true",
@@ -171,6 +175,20 @@ def dream_loss(logits, batch):
     return ((sums / steps).sigmoid() - batch["outcomes"]).square().mean()
 
 
+def rank_loss(logits, batch):
+    """Every right solution of a problem against every wrong one by their last steps: logistic loss of
+    the difference (PRM-BAS, arXiv 2504.10222, has such a term beside the value loss). The value loss
+    alone learns first which problems are hard, and that selects nothing."""
+    count = len(batch["outcomes"])
+    last = torch.searchsorted(batch["owner"], torch.arange(count), right=True) - 1  # markers come in order
+    row = batch["marks"][last, 0]
+    ends, right = logits[last], batch["outcomes"] == 1
+    pairs = (row[:, None] == row[None, :]) & right[:, None] & ~right[None, :]
+    if not pairs.any():
+        return logits.sum() * 0
+    return F.softplus(ends[None, :] - ends[:, None])[pairs].mean()
+
+
 class Trainer:
     def __init__(self, args, rank, world):
         torch.manual_seed(args.seed)
@@ -221,8 +239,17 @@ class Trainer:
         if self.domains:
             each = each * self.domain_factors(indices, batch, each)
         judged = each.sum() / batch["weights"].sum()
-        language = self.readout.language_loss(self.model, hidden, batch) if self.args.language_weight else judged.detach() * 0
-        return judged, language
+        total = judged
+        if self.args.token_weight:
+            each = self.readout.logits_at(self.model, hidden, batch["every"])
+            total = total + self.args.token_weight * F.binary_cross_entropy_with_logits(each, batch["every_labels"])
+        if self.args.rank_weight:
+            total = total + self.args.rank_weight * rank_loss(logits, batch)
+        language = judged.detach() * 0
+        if self.args.language_weight:
+            language = self.readout.language_loss(self.model, hidden, batch)
+            total = total + self.args.language_weight * language
+        return total, judged, language
 
     def domain_factors(self, indices, batch, each):
         """The family's weight at every marker; now and then the weights learn first."""
@@ -285,8 +312,8 @@ class Trainer:
         batches = self.batches(epoch)
         while True:
             indices, batch = next(batches)
-            judged, language = self.losses(indices, batch)
-            share = self.step(judged + self.args.language_weight * language)
+            total, judged, language = self.losses(indices, batch)
+            share = self.step(total)
             recent.append((float(judged.detach()), float(language.detach())))
             self.paths_seen += len(batch["outcomes"]) * self.world
             if self.steps % 50 == 0 and self.rank == 0:
