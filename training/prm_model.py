@@ -9,6 +9,7 @@ import copy
 
 import torch
 from transformers import LlavaConfig, LlavaForConditionalGeneration
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from figmath_model import image_features
 from prm_data import NEGATIVE, POSITIVE
@@ -34,23 +35,69 @@ def build_prm(policy_folder, extra_layers):
     return model
 
 
-def attention_mask(segments):
-    """[rows, 1, width, width], 0 where a token is seen: the prompt and the own path, not later."""
-    own = segments[:, :, None] == segments[:, None, :]
-    seen = (own | (segments[:, None, :] == 0)) & torch.ones(own.shape[1:], dtype=torch.bool).tril()
-    return torch.where(seen, 0.0, torch.finfo(torch.float32).min).unsqueeze(1)
+class Layout:
+    """Where prompts and paths lie in a batch's packed tokens; what `path_attention` needs."""
+
+    def __init__(self, segments):
+        rows, width = segments.shape
+        self.shared = (segments == 0).sum(1)
+        places = []
+        for row in range(rows):
+            for number in range(1, int(segments[row].max()) + 1):
+                places.append((segments[row] == number).nonzero()[:, 0] + row * width)
+        self.row = torch.tensor([int(place[0]) // width for place in places])
+        longest = max(len(place) for place in places)
+        self.index = torch.stack([torch.nn.functional.pad(p, (0, longest - len(p)), value=-1) for p in places])
+        self.valid = self.index.flatten() >= 0
+        prompt = int(self.shared.max())
+        seen = torch.arange(prompt)[None, :] < self.shared[self.row][:, None]
+        own = torch.ones(longest, longest, dtype=torch.bool).tril()
+        mask = torch.cat([seen[:, None].expand(-1, longest, -1), own.expand(len(places), -1, -1)], -1)
+        self.mask = mask.unsqueeze(1)
+        self.prompt = prompt
+
+
+def path_attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, layout=None, **_):
+    """Attention over packed tokens: a path's tokens see their prompt and themselves. Four times fewer
+    products than a dense mask over the whole row. query, key, value [rows, heads, width, dim]."""
+    attend = torch.nn.functional.scaled_dot_product_attention
+    rows, heads, width, dim = query.shape
+    prompt = [x[:, :, : layout.prompt] for x in (query, key, value)]
+    out = query.new_zeros(rows, width, heads, dim)
+    out[:, : layout.prompt] = attend(*prompt, is_causal=True, scale=scaling).transpose(1, 2)
+    index = layout.index.clamp(min=0).flatten()
+    q, k, v = (
+        x.transpose(1, 2).reshape(rows * width, heads * dim).index_select(0, index)
+        .view(*layout.index.shape, heads, dim).transpose(1, 2)
+        for x in (query, key, value)
+    )
+    k, v = (torch.cat([p.index_select(0, layout.row), own], 2) for p, own in ((prompt[1], k), (prompt[2], v)))
+    paths = attend(q, k, v, attn_mask=layout.mask, scale=scaling).transpose(1, 2).reshape(-1, heads * dim)
+    out = out.view(rows * width, heads * dim).index_copy(0, index[layout.valid], paths[layout.valid])
+    return out.view(rows, width, heads, dim), None
+
+
+ALL_ATTENTION_FUNCTIONS.register("paths", path_attention)
 
 
 def hidden_states(model, batch, features, before=2):
     """Last hidden states [rows, width, hidden]; `features` [rows, 64, hidden] are the pictures'."""
     embeds = model.get_input_embeddings()(batch["tokens"])
     embeds = torch.cat([embeds[:, :before], features, embeds[:, before + features.shape[1] :]], 1)
-    return model.model.language_model(
-        inputs_embeds=embeds,
-        attention_mask=attention_mask(batch["segments"]),
-        position_ids=batch["positions"],
-        use_cache=False,
-    ).last_hidden_state
+    text = model.model.language_model
+    kept, text.config._attn_implementation = text.config._attn_implementation, "paths"
+    # The four-dimensional mask is only there to keep the library from making one of its own.
+    unused = embeds.new_zeros(len(embeds), 1, 1, 1)
+    try:
+        return text(
+            inputs_embeds=embeds,
+            attention_mask=unused,
+            position_ids=batch["positions"],
+            use_cache=False,
+            layout=Layout(batch["segments"]),
+        ).last_hidden_state
+    finally:
+        text.config._attn_implementation = kept
 
 
 class Readout:
