@@ -7,6 +7,7 @@ that reach it, a path's outcome is whether the path itself does. Nothing of figm
 import hashlib
 import json
 import random
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from figmath_tokenizer import chat_prompt_tail
 
 MARKER, POSITIVE, NEGATIVE = "<prm>", "Yes", "No"
 SEPARATOR = "\n\n"
+NAMED = re.compile(r"[A-Za-z]+=\d+")
+CALCULATION = re.compile(r"(\d+)([-+*])(\d+)=(\d+)")
+# A label from more rollouts weighs no more; a last step's label, which is certain, weighs as much.
+MOST_GRADED = 8
 
 
 @dataclass
@@ -45,7 +50,7 @@ def split_of(problem_id):
     return "validation" if percent < 2 else "meta" if percent < 4 else "train"
 
 
-def read_run(problems_file, run_folder, rollout_paths=True, skip=frozenset()):
+def read_run(problems_file, run_folder, rollout_paths=True, pool=True, skip=frozenset()):
     """Labelled problems of a (perhaps unfinished) run, in the order of its problem file.
 
     With `rollout_paths` every rollout whose text the tree holds is a path too, not only the tree's
@@ -61,15 +66,16 @@ def read_run(problems_file, run_folder, rollout_paths=True, skip=frozenset()):
             tree = json.loads(tree_file.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             continue  # not labelled yet
-        paths = tree_paths(tree, rollout_paths)
+        paths = tree_paths(tree, rollout_paths, pool)
         if paths:
             image = problems_file.parent / problem["image"]
             family = problem.get("metadata", {}).get("family", "")
             yield LabelledProblem(problem["id"], problem["question"], image, family, paths)
 
 
-def tree_paths(tree, rollout_paths=True):
-    """Distinct whole solutions of a tree with the rollout counts of their prefixes."""
+def tree_paths(tree, rollout_paths=True, pool=True):
+    """Distinct whole solutions of a tree with the rollout counts of their prefixes. With `pool`,
+    prefixes that state the same facts in other words or another order share their rollouts."""
     outcomes, counts = {}, {}
 
     def visit(node, prefix):
@@ -94,11 +100,34 @@ def tree_paths(tree, rollout_paths=True):
         for length in range(1, len(steps)):
             right, graded = counts.get(steps[:length], (0, 0))
             counts[steps[:length]] = (right + outcome, graded + 1)
+    if pool:
+        counts = pool_equivalent(counts)
     paths = []
     for steps, outcome in outcomes.items():
         seen = [counts[steps[:length]] for length in range(1, len(steps))] + [(outcome, 1)]
         paths.append(SolutionPath(steps, outcome, [r for r, _ in seen], [g for _, g in seen]))
     return paths
+
+
+def facts(step):
+    """What a step states, without its wording: values that it names, calculations with sums and
+    products in one order; a step without either is its own text."""
+    found = NAMED.findall(step)
+    for left, operator, right, result in CALCULATION.findall(step):
+        if operator != "-" and int(left) > int(right):
+            left, right = right, left
+        found.append(f"{left}{operator}{right}={result}")
+    return found or [step]
+
+
+def pool_equivalent(counts):
+    """Sums the counts of prefixes with the same facts: three times the rollouts for a state of 8 samples."""
+    keys, totals = {}, {}
+    for steps, (right, graded) in counts.items():
+        keys[steps] = key = tuple(sorted(fact for step in steps for fact in facts(step)))
+        known = totals.get(key, (0, 0))
+        totals[key] = (known[0] + right, known[1] + graded)
+    return {steps: totals[key] for steps, key in keys.items()}
 
 
 def split_steps(parts):
@@ -240,7 +269,8 @@ class PathSet:
         shares = [r / g for r, g in zip(path.right, path.graded)]
         if self.label == "hard":
             shares = [float(share > 0) for share in shares]  # Math-Shepherd's hard estimate
-        weights = [float(g) ** self.weight_power for g in path.graded]
+        graded = [min(g, MOST_GRADED) for g in path.graded[:-1]] + [MOST_GRADED]
+        weights = [g**self.weight_power for g in graded]
         return np.asarray(ids, np.int16), marks, shares, weights, path.outcome
 
     def row(self, index, most, random_source):

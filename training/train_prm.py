@@ -62,6 +62,8 @@ def parse():
                         help="of the loss that ranks right above wrong solutions of a problem; 0 is off")
     parser.add_argument("--no-rollout-paths", action="store_true",
                         help="train on the trees' branches only, not on rollouts that trees hold as text")
+    parser.add_argument("--no-pool", action="store_true",
+                        help="no sharing of rollouts between prefixes that state the same facts")
     parser.add_argument("--domain-weights", action="store_true",
                         help="learn a weight for every family (DreamPRM, arXiv 2505.20241, first-order)")
     parser.add_argument("--limit", type=int, default=0, help="training problems at most; 0 is all")
@@ -127,7 +129,7 @@ class Data:
         added = {"train": [], "meta": [], "validation": []}
         for pair in self.args.data:
             problems_file, run = pair.split("=")
-            for problem in read_run(problems_file, run, not self.args.no_rollout_paths, skip=self.known):
+            for problem in read_run(problems_file, run, not self.args.no_rollout_paths, not self.args.no_pool, self.known):
                 added[split_of(problem.id)].append(problem)
                 self.known.add(problem.id)
         if self.args.limit:
