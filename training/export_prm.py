@@ -7,7 +7,8 @@ onnx/scorer_append.onnx     inputs_embeds [batch, tokens, hidden], past_length [
                             past_key_values.N.key|value [batch, kv_heads, past, head_dim]
                             -> logits [batch, tokens, 2] (Yes, No), new_keys and new_values
                             [layers, batch, kv_heads, tokens, head_dim]
-onnx/scorer.onnx_data       its weights
+onnx/scorer.onnx_data       its weights (decoder.onnx_data with --critic, shared with decoder_append and
+                            decoder_step, by which any policy host can write corrections)
 steptree_prm.json           marker, separator and label tokens; what a host must know to score
 model.safetensors           float16
 and the tokenizer, processor and configuration files of the folder
@@ -30,7 +31,7 @@ from export_onnx import (
     copy_files, decoder_weights, empty_past, export_embedding, export_vision, save_with_shared_weights,
 )
 from figmath_tokenizer import chat_prefix, chat_prompt_tail
-from onnx_graphs import append_scorer
+from onnx_graphs import append_decoder, append_scorer, step_decoder
 from prm_data import MARKER, NEGATIVE, POSITIVE, SEPARATOR
 
 LIMIT = 1e-4
@@ -41,6 +42,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--critic", action="store_true", help="also the decoder graphs that write corrections")
     parser.add_argument("--check", action="store_true", help="compare with PyTorch")
     args = parser.parse_args()
     torch.manual_seed(0)
@@ -48,18 +50,19 @@ def main():
     # What is committed is float16; the graphs are made from the same rounded values.
     model.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
     tokenizer = Tokenizer.from_file(str(args.folder / "tokenizer.json"))
-    export(model, tokenizer, args.folder, args.out)
+    export(model, tokenizer, args.folder, args.out, args.critic)
     if args.check:
         check(model, tokenizer, args.out)
 
 
-def export(model, tokenizer, folder, out):
+def export(model, tokenizer, folder, out, critic=False):
     target = out / "onnx"
     target.mkdir(parents=True, exist_ok=True)
     save_half(model, out)
     copy_files(folder, out)
-    (out / "chat_template.jinja").write_text(PRM_TEMPLATE.read_text())
-    rewrite_json(out / "tokenizer_config.json", chat_template=PRM_TEMPLATE.read_text())
+    if not critic:  # a critic is prompted as a policy is
+        (out / "chat_template.jinja").write_text(PRM_TEMPLATE.read_text())
+        rewrite_json(out / "tokenizer_config.json", chat_template=PRM_TEMPLATE.read_text())
     rewrite_json(out / "config.json", dtype="float16")
     export_vision(model, target / "vision_encoder.onnx")
     export_embedding(model, target / "embed_tokens.onnx")
@@ -67,7 +70,10 @@ def export(model, tokenizer, folder, out):
     yes_no = [tokenizer.token_to_id(POSITIVE), tokenizer.token_to_id(NEGATIVE)]
     weights["score_head.weight"] = np.ascontiguousarray(weights["lm_head.weight"][:, yes_no])
     graphs = {"scorer_append.onnx": append_scorer(model.config.text_config, weights)}
-    save_with_shared_weights(graphs, target, "scorer.onnx_data")
+    if critic:
+        graphs["decoder_append.onnx"] = append_decoder(model.config.text_config, weights)
+        graphs["decoder_step.onnx"] = step_decoder(model.config.text_config, weights)
+    save_with_shared_weights(graphs, target, "decoder.onnx_data" if critic else "scorer.onnx_data")
     facts = {
         "type": "token-logits",
         "marker": MARKER,
@@ -80,6 +86,9 @@ def export(model, tokenizer, folder, out):
         "scoreRange": [0, 1],
         "scorer": "onnx/scorer_append.onnx",
     }
+    if critic:
+        # The step after `wrong step<prm>No` is its correction.
+        facts |= {"corrects": True, "correctionPrefix": MARKER + NEGATIVE}
     (out / "steptree_prm.json").write_text(json.dumps(facts, indent=2) + "\n")
     for path in sorted([*target.iterdir(), out / "model.safetensors"]):
         print(f"{path.name:28} {path.stat().st_size / 1e6:8.3f} MB")

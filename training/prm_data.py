@@ -184,7 +184,7 @@ class Row:
 
     problem: int
     prompt: list
-    paths: list  # (ids, marks, labels, weights, outcome)
+    paths: list  # (ids, marks, labels, weights, outcome); with a sixth entry, language loss from there on
 
 
 def pack(rows, encoder, image_tokens=64):
@@ -209,7 +209,7 @@ def pack(rows, encoder, image_tokens=64):
         positions[r, : shared[r]] = np.arange(shared[r])
         segments[r, : shared[r]] = 0
         at = shared[r]
-        for number, (ids, places, path_labels, path_weights, outcome) in enumerate(row.paths):
+        for number, (ids, places, path_labels, path_weights, outcome, *spoken) in enumerate(row.paths):
             end = at + len(ids)
             tokens[r, at:end] = ids
             positions[r, at:end] = np.arange(shared[r], shared[r] + len(ids))
@@ -219,14 +219,16 @@ def pack(rows, encoder, image_tokens=64):
             weights += path_weights
             owner += [len(outcomes)] * len(places)
             step = 0
-            for place in range(len(ids)):
+            for place in range(len(ids)) if places else ():
                 if place == places[step]:
                     step += 1
                 else:
                     every.append((r, at + place))
                     every_labels.append(path_labels[step])
             outcomes.append(outcome)
-            if outcome == 1:
+            if spoken:
+                written += [(r, at + c - 1, ids[c]) for c in range(spoken[0], len(ids))]
+            elif outcome == 1:
                 # From the prompt's last token, which predicts the first, to the one before the last.
                 columns = [shared[r] - 1, *range(at, end - 1)]
                 written += [(r, c, t) for c, t in zip(columns, ids) if t != encoder.marker]

@@ -3,7 +3,7 @@
  *  npm run build && node training/sample_solutions.mjs PROBLEMS.jsonl --samples 16 --seed 7 --out FILE
  *
  *  A problem line is {"id", "question", "image", "answer"}; with "prefixes", a list of lists of steps,
- *  every prefix is continued instead. One line per problem and prefix comes out, in the order of the
+ *  every prefix is continued instead, by one step only with --until step. One line per problem and prefix comes out, in the order of the
  *  input: {"id", "prefix", "solutions": [[step, …], …], "right": [true, …]}; solutions hold the whole
  *  path. Sample i of a prefix has a seed of its own, so the texts don't depend on the batch. */
 import { createHash } from 'node:crypto';
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     samples: { type: 'string', default: '16' },
     temperature: { type: 'string', default: '1' },
     seed: { type: 'string', default: '0' },
+    until: { type: 'string', default: 'end' },
     limit: { type: 'string', default: '0' },
     threads: { type: 'string', default: '1' },
     out: { type: 'string' },
@@ -68,7 +69,7 @@ async function solve(problem, prefix) {
   const { rollouts } = await policy.sample({
     problem: { ...problem, images: [{ source: problem.image, location: path }] },
     prefix,
-    until: 'end',
+    until: values.until,
     seeds,
     sampling,
   });

@@ -37,8 +37,8 @@ from prm_model import Readout, build_prm, hidden_states, picture_features
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def parse(description=__doc__):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, metavar="PROBLEMS=RUN",
                         help="problem file and the folder of its `steptree label` run")
     parser.add_argument("--out", required=True, help="checkpoints, feature caches and the trained folder")
@@ -219,6 +219,7 @@ class Trainer:
         self.domains = DomainWeights(sorted({p.family for p, _, _ in train.problems})) if args.domain_weights else None
         self.prepare_optimiser()
         self.best, self.since_best, self.steps, self.paths_seen = None, 0, 0, 0
+        self.keep_last = False
 
     def prepare_optimiser(self):
         for name, parameter in self.model.named_parameters():
@@ -233,9 +234,12 @@ class Trainer:
     def share(self):
         return min(1.0, (time.time() - self.began) / 60 / self.args.minutes)
 
-    def losses(self, indices, batch):
+    def hidden(self, indices, batch):
         features = self.pictures.of([self.data.sets["train"].problems[i][0].id for i in indices])
-        hidden = hidden_states(self.model, batch, features)
+        return hidden_states(self.model, batch, features)
+
+    def losses(self, indices, batch):
+        hidden = self.hidden(indices, batch)
         logits = self.readout.step_logits(self.model, hidden, batch)
         each = F.binary_cross_entropy_with_logits(logits, batch["labels"], reduction="none") * batch["weights"]
         if self.domains:
@@ -319,7 +323,7 @@ class Trainer:
             recent.append((float(judged.detach()), float(language.detach())))
             self.paths_seen += len(batch["outcomes"]) * self.world
             if self.steps % 50 == 0 and self.rank == 0:
-                log(step=self.steps, minutes=(time.time() - self.began) / 60, loss=float(np.mean([a for a, _ in recent])),
+                log(step=self.steps, minutes=(time.time() - self.began) / 60, loss=float(np.nanmean([a for a, _ in recent])),
                     language=float(np.mean([b for _, b in recent])), paths=self.paths_seen)
                 recent = []
             # Every process must take the same turn here: the first one decides.
@@ -356,7 +360,7 @@ class Trainer:
             log(event="check", step=self.steps, minutes=(time.time() - self.began) / 60, **result,
                 train_auc_product=fit["auc/product"], train_loss=fit["loss"],
                 **({"domains": {k: round(v, 3) for k, v in self.domains.weights().items()}} if self.domains else {}))
-            if self.best is None or result["loss"] < self.best:
+            if self.best is None or self.keep_last or result["loss"] < self.best:
                 self.best, self.since_best = result["loss"], 0
                 save_policy(self.model, self.tokenizer, self.out / "prm")
             else:
@@ -406,33 +410,33 @@ def validate(model, readout, data, pictures, count):
     return result
 
 
-def launch(args):
+def launch(args, script=__file__):
     """The same command once per process."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1",
                    "WORLD_SIZE": str(args.processes)}
     environment.setdefault("MASTER_PORT", "29541")
     processes = [
-        subprocess.Popen([sys.executable, __file__, *sys.argv[1:]], env={**environment, "RANK": str(rank)})
+        subprocess.Popen([sys.executable, script, *sys.argv[1:]], env={**environment, "RANK": str(rank)})
         for rank in range(args.processes)
     ]
     if any([process.wait() for process in processes]):
         sys.exit("a process failed; its traceback is above")
 
 
-def main():
-    args = parse()
+def main(trainer=Trainer, args=None, script=__file__, export=("--check",)):
+    args = args or parse()
     if args.processes > 1 and "RANK" not in os.environ:
-        launch(args)
+        launch(args, script)
     else:
         rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         if world > 1:
             dist.init_process_group("gloo")
-        Trainer(args, rank, world).run()
+        trainer(args, rank, world).run()
         if world > 1:
             return dist.destroy_process_group()
     if args.export:
-        script = ROOT / "training/export_prm.py"
-        subprocess.run([sys.executable, script, Path(args.out) / "prm", "--out", args.export, "--check"], check=True)
+        exporter = ROOT / "training/export_prm.py"
+        subprocess.run([sys.executable, exporter, Path(args.out) / "prm", "--out", args.export, *export], check=True)
 
 
 if __name__ == "__main__":
