@@ -37,6 +37,7 @@ def parse():
     parser.add_argument("--limit", type=int, default=300, help="problems")
     parser.add_argument("--continuations", type=int, default=4)
     parser.add_argument("--threshold", type=float, default=0.5, help="a step is wrong below this share of the score before")
+    parser.add_argument("--blind", action="store_true", help="the critic writes from the prefix alone, without the wrong step")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -74,13 +75,14 @@ def first_error(steps, judge):
 def compare(args, chosen, name):
     """chosen: {id: (steps, index of the wrong step)}"""
     work = Path(args.work)
-    asked = {i: [[*(s + MARKER for s in steps[:at]), steps[at] + MARKER + NEGATIVE]] for i, (steps, at) in chosen.items()}
+    shown = lambda steps, at: [] if args.blind else [steps[at] + MARKER + NEGATIVE]
+    asked = {i: [[*(s + MARKER for s in steps[:at]), *shown(steps, at)]] for i, (steps, at) in chosen.items()}
     written = run_sampler(args.problems, asked, work / f"{name}-written.jsonl", "--model", args.model,
                           "--samples", "1", "--temperature", "0", "--until", "step")
     corrected, same = {}, 0
     for row in written:
         steps, at = chosen[row["id"]]
-        fresh = row["solutions"][0][at + 1 :]
+        fresh = row["solutions"][0][len(row["prefix"]) :]
         step = fresh[0] if fresh else ""
         same += step == steps[at]
         if step:
