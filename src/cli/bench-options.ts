@@ -40,15 +40,26 @@ const benchOptions = z.strictObject({
     .describe('URLs of a chat server that finds and corrects wrong steps, for refined-best-of-n'),
 });
 
+const prmBenchOptions = z.strictObject({
+  samples: z.int().min(1).default(8).describe('solutions sampled per problem'),
+  threshold: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('a step scored below it is taken for wrong (first-error detection)'),
+  ...benchOptions.pick({ seed: true, concurrency: true, limit: true, format: true, splitter: true })
+    .shape,
+});
+
 const figmathSetOptions = z.strictObject({
   figmathSplit: figmathOptions.shape.split,
   figmathCount: figmathOptions.shape.count.default(500),
   figmathSeed: figmathOptions.shape.seed,
 });
 
-/** Areas of the options of `bench run` with their headings in --help. */
-const AREAS: readonly (readonly [string, z.ZodObject])[] = [
-  ['Benchmark', benchOptions],
+/** Areas that all benchmarks share. */
+const SHARED_AREAS: readonly (readonly [string, z.ZodObject])[] = [
   ['Benchmark', problemOptions],
   ['Set figmath', figmathSetOptions],
   ['Policy', policyOptions.omit({ record: true })],
@@ -60,8 +71,7 @@ const AREAS: readonly (readonly [string, z.ZodObject])[] = [
   ...POLICY_HOST_AREAS,
 ];
 
-const plainOptions = z.strictObject({
-  ...benchOptions.shape,
+const sharedShape = {
   ...problemOptions.shape,
   ...figmathSetOptions.shape,
   ...policyOptions.omit({ record: true }).shape,
@@ -70,7 +80,9 @@ const plainOptions = z.strictObject({
   ...verifyOptions.shape,
   ...judgeOptions.shape,
   ...policyHostShape,
-});
+};
+
+const plainOptions = z.strictObject({ ...benchOptions.shape, ...sharedShape });
 
 /** Every option of `steptree bench run` in one strict schema. */
 const benchRunOptions = z.strictObject({
@@ -83,8 +95,17 @@ const benchRunOptions = z.strictObject({
 export type AllBenchOptions = z.infer<typeof plainOptions> & ModelRequest['all'];
 
 export function addBenchFlags(command: Command): void {
+  addAreas(command, benchOptions);
+}
+
+export function addPrmBenchFlags(command: Command): void {
+  addAreas(command, prmBenchOptions);
+}
+
+function addAreas(command: Command, own: z.ZodObject): void {
   const seen = new Set<string>();
-  for (const [heading, schema] of AREAS) addFlags(command, schema, heading, seen);
+  addFlags(command, own, 'Benchmark', seen);
+  for (const [heading, schema] of SHARED_AREAS) addFlags(command, schema, heading, seen);
 }
 
 /** Command line over --config file over defaults.
@@ -94,4 +115,22 @@ export function parseBenchOptions(given: Readonly<Record<string, unknown>>) {
   const all = parseOptions(benchRunOptions, given, file) as unknown as AllBenchOptions;
   const ns = [...new Set(commaList(all.n).map(Number))].sort((a, b) => a - b);
   return { all, strategies: commaList(all.strategy), ns };
+}
+
+/** Every option of `steptree bench prm` in one strict schema. */
+const allPrmBenchOptions = z.strictObject({
+  ...prmBenchOptions.shape,
+  ...sharedShape,
+  ...scorerShape,
+  ...simulatedShape,
+});
+
+export type AllPrmBenchOptions = AllBenchOptions & z.infer<typeof prmBenchOptions>;
+
+/** @throws SteptreeError OPTION_… */
+export function parsePrmBenchOptions(given: Readonly<Record<string, unknown>>): AllPrmBenchOptions {
+  const file = typeof given.config === 'string' ? readConfigFile(given.config) : {};
+  const all = parseOptions(allPrmBenchOptions, given, file);
+  // Only the reward model is asked to judge here.
+  return { ...all, critic: '' } as unknown as AllPrmBenchOptions;
 }

@@ -1,6 +1,3 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { type Problem, SteptreeError } from '../../search/index.js';
@@ -8,13 +5,13 @@ import { budgetOptions, samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { writeFileAtomic } from '../data/files.js';
-import { readProblems } from '../data/problems.js';
 import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/bench-run.js';
 import { type Cell, makeCells } from '../evaluate/cells.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
-import { writeFigmath } from '../figmath/index.js';
 import { policyLine } from '../policy/create.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
+import { benchPrmCommand } from './bench-prm.js';
+import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
 import type { CommandIo } from './main.js';
@@ -45,6 +42,7 @@ export function benchCommand(io: CommandIo): Command {
     if (failures.length > 0) process.stderr.write(`run the same command again to try them again\n`);
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
+  bench.addCommand(benchPrmCommand(io));
   return bench;
 }
 
@@ -141,45 +139,6 @@ async function runCells(
   } finally {
     progress?.stop();
   }
-}
-
-/** The problems of a set, all in memory: a benchmark has thousands, not millions.
- *  @returns with a digest of their contents */
-async function loadSet(
-  set: string,
-  dir: string,
-  all: AllBenchOptions,
-  signal: AbortSignal,
-): Promise<{ problems: Problem[]; digest: string }> {
-  const file = set === 'figmath' ? await makeFigmath(dir, all, signal) : set;
-  const problems: Problem[] = [];
-  for await (const item of readProblems(file, {
-    format: all.format,
-    strict: true,
-    checkImages: all.policy.startsWith('recorded:') ? 'none' : all.checkImages,
-  })) {
-    if ('problem' in item) problems.push(item.problem);
-    if (problems.length === all.limit) break;
-  }
-  const digest = createHash('sha256').update(JSON.stringify(problems.map(contentOf)));
-  return { problems, digest: digest.digest('hex').slice(0, 16) };
-}
-
-/** Without the places of pictures, so that a folder may move. */
-function contentOf({ images, ...problem }: Problem): unknown {
-  return [problem, images.map(({ source }) => source)];
-}
-
-async function makeFigmath(
-  dir: string,
-  { figmathSplit: split, figmathCount: count, figmathSeed: seed }: AllBenchOptions,
-  signal: AbortSignal,
-): Promise<string> {
-  const out = join(dir, `figmath-${split}-${seed}-${count}`);
-  const file = join(out, 'problems.jsonl');
-  const isComplete = existsSync(file) && (await readFile(file, 'utf8')).split('\n').length > count;
-  if (!isComplete) await writeFigmath({ split, count, seed, out }, signal);
-  return file;
 }
 
 function factsOf({ identities }: SolveModels, all: AllBenchOptions, startedMs: number) {

@@ -82,10 +82,15 @@ async function findGroup(
     const forward = await Promise.all(
       chunk.map((one) => comparer.compare(asGold(problem, one.answer), answer)),
     );
+    // The other way around, where that may still say something.
     const backward = forward.some(isEqual)
       ? []
       : await Promise.all(
-          chunk.map((one) => comparer.compare(asGold(problem, answer), one.answer)),
+          chunk.map((one, i) =>
+            wasKilled(forward[i])
+              ? forward[i]
+              : comparer.compare(asGold(problem, answer), one.answer),
+          ),
         );
     const equal = chunk.find((_, i) => isEqual(forward[i]) || isEqual(backward[i]));
     const killed = chunk.filter((_, i) => wasKilled(forward[i]) || wasKilled(backward[i]));
