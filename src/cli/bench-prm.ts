@@ -84,7 +84,9 @@ function reportText(report: PrmReport): string {
   const n = (value: number) => value.toLocaleString('en');
   const three = (value: number) => value.toFixed(3);
   const { firstError, withinProblemAuc: within } = report;
-  const kinds = Object.entries(report.stepAucByKind).map(([kind, auc]) => `${kind} ${three(auc)}`);
+  const kinds = Object.entries(report.stepAucByKind)
+    .filter(([, auc]) => !Number.isNaN(auc))
+    .map(([kind, auc]) => `${kind} ${three(auc)}`);
   return [
     `${n(report.problems)} problems, ${n(report.solutions)} different solutions, ${n(report.steps)} steps of known truth`,
     `step AUC                ${three(report.stepAuc)}  (${kinds.join(', ')})`,

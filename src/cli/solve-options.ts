@@ -35,7 +35,7 @@ const searchOptions = z.strictObject({
     .string()
     .default('auto')
     .describe(
-      `${STRATEGY_NAMES.join(', ')}; auto: best-of-n where there is a reward model (--prm, --prm-kind, or an embedded one beside the embedded policy), else majority`,
+      `${STRATEGY_NAMES.join(', ')}; auto: best-of-n with a weighted vote where there is a reward model (--prm, --prm-kind, or an embedded one beside the embedded policy), else majority`,
     ),
   seed: z.int().min(0).default(0).describe('every sample derives its own seed from it'),
   splitter: runOptions.shape.splitter,
@@ -113,6 +113,8 @@ export function parseSolveOptions(given: Readonly<Record<string, unknown>>): Sol
   const strategy = all.strategy === 'auto' ? defaultStrategy(all, stated) : all.strategy;
   const entry = requireStrategy(strategy);
   const own = Object.fromEntries(Object.keys(strategyShape).map((name) => [name, stated(name)]));
+  // A vote forgives the reward model an overrated outlier, of which there is one more with every n.
+  if (all.strategy === 'auto' && strategy === 'best-of-n') own.selection ??= 'weighted';
   const options = strategyOptions(strategy, own);
   const needs = needsOf(entry, options);
   const request = {
@@ -123,12 +125,15 @@ export function parseSolveOptions(given: Readonly<Record<string, unknown>>): Sol
     all,
   };
   refuseIdleModels(request, stated);
-  requireModels(request);
+  requireModels(request, stated);
   return request;
 }
 
 /** Told before a policy is loaded. */
-function requireModels({ strategy, needsScorer, needsCritic, all }: SolveRequest): void {
+function requireModels(
+  { strategy, needsScorer, needsCritic, all }: SolveRequest,
+  stated: (name: string) => unknown,
+): void {
   const fail = (option: string, text: string) => {
     throw new SteptreeError('OPTION_INVALID', `${strategy} needs ${text}`, { option, strategy });
   };
@@ -136,10 +141,17 @@ function requireModels({ strategy, needsScorer, needsCritic, all }: SolveRequest
     fail('critic', 'a critic; name its server with --critic URL (no critic is embedded)');
   }
   const readsFolder = all.prmKind === 'auto' || all.prmKind === 'onnx';
-  if (needsScorer && readsFolder && all.prm === 'embedded' && !existsSync(EMBEDDED_PRM_DIR)) {
+  if (!needsScorer || !readsFolder || all.prm !== 'embedded') return;
+  const choices = 'name a server or folder with --prm, or take --prm-kind rules';
+  if (!existsSync(EMBEDDED_PRM_DIR)) {
+    fail('prm', `a reward model; ${choices} (none is embedded in this installation)`);
+  }
+  // What the embedded one says of other problems would be noise.
+  const isForeign = all.policy !== 'embedded' && !all.policy.startsWith('recorded:');
+  if (isForeign && stated('prm') === undefined) {
     fail(
       'prm',
-      'a reward model; name a server or folder with --prm, or take --prm-kind rules (none is embedded in this installation)',
+      `a reward model; ${choices} (the embedded one knows the embedded policy's problems only)`,
     );
   }
 }

@@ -168,7 +168,9 @@ describe('steptree solve with the embedded policy', () => {
     const question = ['--question', row?.question ?? '', '--image', image];
     const { code, stdout } = await runCli(['solve', ...question, '--n', '4', '--quiet']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^.+\nAnswer: \S+ {2}\(majority\)\n\nChosen path: candidate \d of 4\n/);
+    expect(stdout).toMatch(
+      /^.+\nAnswer: \S+ {2}\(best-of-n\)\n\nChosen path: candidate \d of 4, score 0\.\d+\n/,
+    );
     expect(stdout).toContain('4 rollouts, ');
     const graded = await runCli(['solve', ...question, '--answer', 'none', '--n', '2', '--json']);
     expect(JSON.parse(graded.stdout)).toMatchObject({
@@ -209,11 +211,8 @@ describe('wrong input of steptree solve', () => {
       /--critic URL/,
       ...[...question, '--strategy', 'refined-best-of-n'],
     );
-    // Without --prm the embedded one is taken, if there is one.
-    if (!existsSync(EMBEDDED_PRM_DIR)) {
-      const beam = [...question, '--strategy', 'beam'];
-      await refused('OPTION_INVALID', /beam needs a reward model; .*--prm/, ...beam);
-    }
+    const beam = ['--question', 'q', '--policy', 'simulated', '--strategy', 'beam'];
+    await refused('OPTION_INVALID', /beam needs a reward model; .*--prm/, ...beam);
     const nowhere = ['--strategy', 'beam', '--prm', 'no/such/folder'];
     await refused('OPTION_PRM_UNKNOWN', /--prm no\/such\/folder/, ...question, ...nowhere);
   });
