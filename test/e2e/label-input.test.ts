@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -196,4 +197,13 @@ it('writes a picture that came as data: URL once, and trees, labels and export n
   ]);
   expect(exported.code).toBe(0);
   expect(readFileSync(file).includes(png)).toBe(true);
+});
+
+it('ends without a word when its reader stops early', () => {
+  const { stdout, stderr } = spawnSync(
+    'bash',
+    ['-c', `"${process.execPath}" bin/steptree.js label --help | true; echo "\${PIPESTATUS[0]}"`],
+    { encoding: 'utf8' },
+  );
+  expect([stdout, stderr]).toEqual(['0\n', '']);
 });

@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SolveReport } from '../../src/cli/solve-report.js';
 import { writeFigmath } from '../../src/figmath/index.js';
-import { EMBEDDED_PRM_DIR } from '../../src/scorer/index.js';
 import { startToyServer } from '../prm/toy-server.js';
 import { type CliResult, readJsonl, runCli, startCli, temporaryFolder } from '../support/cli.js';
 import { withoutTimes } from '../support/solve-fakes.js';
