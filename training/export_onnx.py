@@ -26,7 +26,8 @@ Logits are computed for the tokens named in `logits_positions` alone (the last o
 chosen ones when scoring).
 
 --check compares both decoders, stepwise and in one pass, with the PyTorch model on a random image
-and random tokens, prints the largest absolute logit difference and fails at 1e-4 or more.
+and random tokens, prints the largest logit difference and fails at 3e-5 of the largest logit or more: float32 rounds
+in proportion to what it rounds.
 --golden writes PyTorch's greedy continuations of the first problems of a JSONL file
 ({"id", "question", "image"}), the reference of the TypeScript host's test.
 """
@@ -46,7 +47,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from onnx_graphs import MASKED, OPSET, append_decoder, merged_decoder, step_decoder
 
-LIMIT = 1e-4
+LIMIT = 3e-5
 COPIED = (
     "config.json",
     "generation_config.json",
@@ -233,10 +234,10 @@ def check(model, out, tokens=24, steps=6):
     for name, run in (("decoder_model_merged", run_merged), ("decoder_append and decoder_step", run_append)):
         logits = run(sessions, config.text_config, embeds, embeds.shape[1] - steps)
         difference = float(np.abs(logits - expected).max())
-        worst = max(worst, difference)
+        worst = max(worst, difference / float(np.abs(expected).max()))
         print(f"{name}: largest logit difference to PyTorch {difference:.2e} (logits up to {np.abs(expected).max():.1f})")
     if worst >= LIMIT:
-        sys.exit(f"the difference {worst:.2e} is not below {LIMIT:.0e}")
+        sys.exit(f"the difference, {worst:.1e} of the largest logit, is not below {LIMIT:.0e}")
 
 
 def run_merged(sessions, config, embeds, prompt):
