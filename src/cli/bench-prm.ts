@@ -48,7 +48,7 @@ async function benchPrm(
   const { problems } = await loadSet(set, dir, all, io.signal);
   if (!problems.some(({ id }) => problemOfId(id))) {
     throw new SteptreeError(
-      'PROBLEMS_UNREADABLE',
+      'OPTION_INVALID',
       `${set} holds no problem of figmath, whose steps can be judged; give figmath, or a file that steptree figmath wrote`,
       { set },
     );

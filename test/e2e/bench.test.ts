@@ -65,3 +65,9 @@ it.each([
   expect(stderr).toMatch(sentence);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
+
+it('measures reward models on figmath only, and says so', async () => {
+  const { code, stderr } = await runCli(['bench', 'prm', problems, '--out', join(folder, 'prm')]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/holds no problem of figmath.*OPTION_INVALID/);
+});
