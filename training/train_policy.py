@@ -292,6 +292,17 @@ def launch(stage, extra=None):
     return subprocess.Popen([sys.executable, __file__, *arguments, "--stage", stage], env=environment)
 
 
+def launch_ranks(script, processes, port):
+    """The same command once per process of a data-parallel training."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1",
+                   "WORLD_SIZE": str(processes)}
+    environment.setdefault("MASTER_PORT", str(port))
+    finish([
+        subprocess.Popen([sys.executable, script, *sys.argv[1:]], env={**environment, "RANK": str(rank)})
+        for rank in range(processes)
+    ])
+
+
 def finish(processes):
     if any([process.wait() for process in processes]):
         sys.exit("a stage failed; its traceback is above")
