@@ -12,10 +12,20 @@ export interface ImageRef {
 /** What kind of answer is expected. `auto` lets the verifier look at the gold answer itself. */
 export type AnswerType = 'auto' | 'number' | 'choice' | 'list' | 'text';
 
+/** What was said before the question, in a conversation. */
+export interface Turn {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly text: string;
+  readonly images: readonly ImageRef[];
+}
+
 export interface Problem {
   readonly id: string;
   readonly question: string;
   readonly images: readonly ImageRef[];
+  /** Earlier turns of the conversation that the question ends, a system message at most as the first.
+   *  Absent for a question by itself; only policies that say so take them (`takesTurns`). */
+  readonly turns?: readonly Turn[];
   /** The gold answer; absent where only solving is wanted. */
   readonly answer?: string;
   readonly choices?: readonly string[];

@@ -150,6 +150,7 @@ function instantPolicy(): PolicyHandle {
     kind: 'simulated',
     name: 'instant',
     checksImages: false,
+    takesTurns: false,
     maxInFlight: 512,
     identity: {},
     sample: async (request) => ({

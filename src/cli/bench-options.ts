@@ -12,7 +12,7 @@ import type { ModelRequest } from './solve-models.js';
 
 const commaList = (text: string) => text.split(',').map((part) => part.trim());
 
-const benchOptions = z.strictObject({
+export const benchOptions = z.strictObject({
   strategy: z
     .string()
     .default('greedy,majority')
@@ -52,7 +52,7 @@ const prmBenchOptions = z.strictObject({
     .shape,
 });
 
-const figmathSetOptions = z.strictObject({
+export const figmathSetOptions = z.strictObject({
   figmathSplit: figmathOptions.shape.split,
   figmathCount: figmathOptions.shape.count.default(500),
   figmathSeed: figmathOptions.shape.seed,

@@ -61,10 +61,11 @@ interface BenchReport {
   readonly failures: readonly BenchFailure[];
 }
 
-async function benchRun(
+/** Runs, or resumes, a benchmark; jobs of the service call it too. */
+export async function benchRun(
   set: string,
   given: BenchFlags & Record<string, unknown>,
-  io: CommandIo,
+  io: Pick<CommandIo, 'signal'>,
 ): Promise<BenchReport> {
   const { all, strategies, ns } = parseBenchOptions(given);
   const cells = makeCells(strategies, ns);
@@ -110,7 +111,7 @@ async function runCells(
     all: AllBenchOptions;
     models: SolveModels;
   },
-  io: CommandIo,
+  io: Pick<CommandIo, 'signal'>,
   { quiet }: BenchFlags,
 ): Promise<BenchOutcome> {
   const { dir, cells, seeds, problems, digest, all, models } = work;

@@ -9,6 +9,7 @@ import { exportCommand } from './export.js';
 import { figmathCommand } from './figmath.js';
 import { labelCommand } from './label.js';
 import { scoreCommand } from './score.js';
+import { serveCommand } from './serve.js';
 import { solveCommand } from './solve.js';
 
 /** What a command gets besides its options. */
@@ -77,6 +78,7 @@ Examples:
   $ steptree label problems/problems.jsonl --out run
   $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
   $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
+  $ steptree serve                                  an OpenAI-compatible API
   $ steptree export run --to trl --out prm-data.jsonl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
@@ -85,6 +87,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     labelCommand,
     solveCommand,
     scoreCommand,
+    serveCommand,
     benchCommand,
     exportCommand,
     figmathCommand,

@@ -70,7 +70,8 @@ async function scoreOne(
   }
 }
 
-function scoredSolution(scores: PathScores, by: Aggregation): ScoredSolution {
+/** Raw scores, aggregates, and the path score. */
+export function scoredSolution(scores: PathScores, by: Aggregation): ScoredSolution {
   return {
     ...scores,
     ...(scores.steps.length === 0 ? {} : { aggregates: aggregates(scores.steps, by.window) }),
@@ -78,7 +79,8 @@ function scoredSolution(scores: PathScores, by: Aggregation): ScoredSolution {
   };
 }
 
-function bestOf(paths: readonly ScoredSolution[]): number | null {
+/** Index of the highest score, the first of equals; null if none is scored. */
+export function bestOf(paths: readonly ScoredSolution[]): number | null {
   let best: number | null = null;
   paths.forEach(({ score }, index) => {
     const leading = best === null ? null : (paths[best]?.score ?? null);

@@ -30,7 +30,7 @@ const questionOptions = z.strictObject({
   checkImages: problemOptions.shape.checkImages,
 });
 
-const searchOptions = z.strictObject({
+export const searchOptions = z.strictObject({
   strategy: z
     .string()
     .default('auto')

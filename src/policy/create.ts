@@ -14,6 +14,8 @@ export interface PolicyHandle extends PolicyModel {
   readonly kind: 'openai' | 'onnx' | 'recorded' | 'simulated';
   /** Whether unreadable pictures make a problem unusable; recorded replies need none. */
   readonly checksImages: boolean;
+  /** Whether it reads a problem's earlier turns (`Problem.turns`); others would drop them unread. */
+  readonly takesTurns: boolean;
   /** Sequences that the host can use at once. */
   readonly maxInFlight: number;
   /** What decides its replies; a run's folder remembers it. No addresses: a server may move. */
@@ -80,6 +82,7 @@ async function openAiHandle(
     kind: 'openai',
     name: host.name,
     checksImages: true,
+    takesTurns: continuation !== 'completions',
     maxInFlight: host.maxInFlight,
     identity: {
       host: 'openai',
@@ -109,6 +112,7 @@ async function onnxHandle(
     kind: 'onnx',
     name: host.name,
     checksImages: true,
+    takesTurns: false,
     maxInFlight,
     identity: { host: 'onnx', model: shown, systemPrompt, decoder },
     sample: (request, abort) => host.sample(request, abort),
@@ -127,6 +131,7 @@ async function recordedHandle(
     kind: 'recorded',
     name: host.name,
     checksImages: false,
+    takesTurns: false,
     maxInFlight,
     identity: { host: 'recorded' },
     sample: (request, abort) => host.sample(request, abort),
@@ -144,6 +149,7 @@ function simulatedHandle({ simulated, maxInFlight }: PolicySettings): PolicyHand
     kind: 'simulated',
     name: host.name,
     checksImages: true,
+    takesTurns: false,
     maxInFlight,
     identity: { host: 'simulated', ...identity },
     sample: (request, abort) => host.sample(request, abort),

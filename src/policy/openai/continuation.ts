@@ -1,4 +1,5 @@
 import { SteptreeError } from '../../../search/errors.js';
+import type { Problem } from '../../../search/types.js';
 import { generationFields, learnFromRefusal } from './dialect.js';
 import { HttpFailure } from './http.js';
 import type { ChatMessage } from './prompt.js';
@@ -59,6 +60,17 @@ export function refuseImages(imageCount: number, problemId: string): void {
     'POLICY_CONTINUATION_UNSUPPORTED',
     `problem ${problemId} has ${imageCount} image(s), and /completions takes none; use --continuation prefill or restate`,
     { problemId, images: imageCount },
+  );
+}
+
+/** A raw text has no turns.
+ *  @throws SteptreeError POLICY_CONTINUATION_UNSUPPORTED */
+export function refuseTurns({ id, turns = [] }: Problem): void {
+  if (turns.length === 0) return;
+  throw new SteptreeError(
+    'POLICY_CONTINUATION_UNSUPPORTED',
+    `problem ${id} is the end of a conversation, and /completions takes one text; use --continuation prefill or restate`,
+    { problemId: id, turns: turns.length },
   );
 }
 

@@ -9,7 +9,7 @@ import type {
 import type { StepSplitter } from '../splitter.js';
 import { readApiKey } from './api-key.js';
 import { type Connection, connect, createReplica } from './connect.js';
-import { isRefusal, refuseImages } from './continuation.js';
+import { isRefusal, refuseImages, refuseTurns } from './continuation.js';
 import { generationFields, learnFromRefusal } from './dialect.js';
 import { createJsonEndpoint, type HttpFailure } from './http.js';
 import { createImageEncoder, type ImageEncoder } from './images.js';
@@ -298,12 +298,19 @@ class HttpPolicy implements OpenAiPolicy, Asker {
   ): Promise<PromptParts> {
     if (this.connection.continuation === 'completions') {
       refuseImages(problem.images.length, problem.id);
+      refuseTurns(problem);
     }
+    const urls = (images: Problem['images']) =>
+      Promise.all(images.map((image) => this.images.dataUrl(image)));
+    const { turns = [] } = problem;
     return {
       system: this.system,
       question: fillTemplate(this.options.promptTemplate, problem),
-      images: await Promise.all(problem.images.map((image) => this.images.dataUrl(image))),
+      images: await urls(problem.images),
       prefix: request.prefix,
+      turns: await Promise.all(
+        turns.map(async ({ role, text, images }) => ({ role, text, images: await urls(images) })),
+      ),
     };
   }
 

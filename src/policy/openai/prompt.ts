@@ -17,6 +17,14 @@ export interface PromptParts {
   /** Data URLs. */
   readonly images: readonly string[];
   readonly prefix: readonly Step[];
+  /** Earlier turns, their pictures as data URLs. */
+  readonly turns?: readonly ChatTurn[];
+}
+
+export interface ChatTurn {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly text: string;
+  readonly images: readonly string[];
 }
 
 const SYSTEM_PROMPTS: Record<SplitterName, string> = {
@@ -69,16 +77,26 @@ export function completionPrompt(parts: PromptParts, splitter: StepSplitter): st
 }
 
 function baseMessages(parts: PromptParts, userText: string): ChatMessage[] {
-  // Images first and always the same bytes: then every rollout of a problem shares one prefix.
-  const content: string | ContentPart[] =
-    parts.images.length === 0
-      ? userText
-      : [
-          ...parts.images.map((url): ContentPart => ({ type: 'image_url', image_url: { url } })),
-          { type: 'text', text: userText },
-        ];
-  const user: ChatMessage = { role: 'user', content };
-  return parts.system === '' ? [user] : [{ role: 'system', content: parts.system }, user];
+  const { system, images, turns = [] } = parts;
+  // Many chat templates know one system message, at the start: a client's follows ours there.
+  const given = turns.filter(({ role }) => role === 'system').map(({ text }) => text);
+  const rules = [system, ...given].filter((text) => text !== '').join('\n\n');
+  return [
+    ...(rules === '' ? [] : [{ role: 'system' as const, content: rules }]),
+    ...turns
+      .filter(({ role }) => role !== 'system')
+      .map(({ role, text, images: shown }) => ({ role, content: contentOf(text, shown) })),
+    { role: 'user', content: contentOf(userText, images) },
+  ];
+}
+
+/** Images first and always the same bytes: then every rollout of a problem shares one prefix. */
+function contentOf(text: string, images: readonly string[]): string | ContentPart[] {
+  if (images.length === 0) return text;
+  return [
+    ...images.map((url): ContentPart => ({ type: 'image_url', image_url: { url } })),
+    { type: 'text', text },
+  ];
 }
 
 function choiceLine(choice: string, index: number): string {

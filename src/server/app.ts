@@ -1,0 +1,203 @@
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import Fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify';
+import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
+import { SteptreeError } from '../../search/errors.js';
+import { Admission } from './admission.js';
+import { addAuth } from './auth.js';
+import { addChatRoutes } from './chat-routes.js';
+import { knownFields } from './chat-schema.js';
+import { invalidRequest } from './errors.js';
+import { createImageFetcher } from './image-fetch.js';
+import { createImageAdmitter } from './images.js';
+import { addJobRoutes } from './job-routes.js';
+import type { JobBoard } from './jobs.js';
+import type { KeyRing } from './keys.js';
+import { addAnswersOfErrors, requestIdOf } from './log.js';
+import { Metrics } from './metrics.js';
+import { createCatalogue } from './models.js';
+import type { ServerOptions } from './options.js';
+import { addScoreRoutes } from './score-routes.js';
+import { needsThere, type Service, type ServiceModels, type ServiceSettings } from './service.js';
+import { addSystemRoutes } from './system-routes.js';
+import { addTraceRoutes } from './trace-routes.js';
+import { TraceStore } from './traces.js';
+import type { ServiceApp } from './typed-app.js';
+
+export interface ServiceParts {
+  readonly models: ServiceModels;
+  readonly settings: ServiceSettings;
+  /** Of Steptree, for /health and /docs. */
+  readonly version: string;
+  readonly keys: KeyRing;
+  /** Null: no jobs are taken. It is started and closed with the service. */
+  readonly jobs: JobBoard | null;
+  /** Absent: nothing is logged. */
+  readonly logger?: FastifyBaseLogger;
+}
+
+export interface RunningService {
+  readonly app: ServiceApp;
+  readonly service: Service;
+  /** Takes no new work, lets what runs end for `drainSeconds`, then ends it; closes the server and
+   *  stops jobs, which the next start takes up. Idempotent. The models stay open. */
+  drain(): Promise<void>;
+}
+
+/** The HTTP service over open models; `app.listen` starts it, `app.inject` tests it. */
+export async function createService(parts: ServiceParts): Promise<RunningService> {
+  const { models, settings, keys } = parts;
+  const { server } = settings;
+  const app = newApp(parts);
+  const state = { isDraining: false };
+  const admission = new Admission(server, () => performance.now());
+  const traces = new TraceStore(server);
+  const service: Service = {
+    models,
+    settings,
+    catalogue: createCatalogue(needsThere(models), models.host.name, server.maxWidth),
+    admission,
+    images: createImageAdmitter(server, createImageFetcher(server)),
+    metrics: new Metrics({
+      admission: () => admission.stats(),
+      policyQueue: () => models.policy.stats?.() ?? { inFlight: 0, waiting: 0 },
+      policyStats: () => models.host.stats(),
+      traces: () => traces.count,
+    }),
+    traces,
+    jobs: parts.jobs,
+    log: app.log,
+    running: new Set(),
+  };
+  addAnswersOfErrors(app, service);
+  addAuth(app, keys, server);
+  refuseWhileDraining(app, state);
+  await addPlugins(app, server, parts.version);
+  addSystemRoutes(app, service, { state, version: parts.version });
+  addChatRoutes(app, service);
+  addScoreRoutes(app, service);
+  addTraceRoutes(app, service);
+  addJobRoutes(app, service);
+  // VIEWER: `if (server.ui) await app.register(registerViewer, { … })` of src/server/view.ts goes here:
+  // after auth and security headers, which then cover /api/view; /ui itself is open (auth.ts).
+  parts.jobs?.start();
+  return { app, service, drain: drainer(app, service, state) };
+}
+
+function newApp({ settings, logger }: ServiceParts): ServiceApp {
+  const app = Fastify({
+    ...(logger ? { loggerInstance: logger } : { logger: false }),
+    disableRequestLogging: true,
+    bodyLimit: Math.floor(settings.server.maxBodyMb * 1e6),
+    // A client that sends its request drop by drop is let go.
+    requestTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+    requestIdHeader: false,
+    genReqId: requestIdOf,
+    routerOptions: { maxParamLength: 200 },
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
+    const parsed = schema.safeParse(data);
+    if (parsed.success) return { value: parsed.data };
+    return { error: invalidRequest(parsed.error.issues[0], knownFields) };
+  });
+  // Replies are ours: their schemas are for readers of /docs, and checking them would cost time.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  // JSON only: what forms of other sites can send (text/plain, multipart) is refused.
+  app.removeContentTypeParser('text/plain');
+  return app;
+}
+
+async function addPlugins(app: ServiceApp, server: ServerOptions, version: string): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:', 'blob:'],
+        fontSrc: ["'self'", 'data:'],
+        connectSrc: ["'self'"],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    // Whether there is TLS is the business of what stands in front.
+    strictTransportSecurity: false,
+  });
+  if (server.rateLimit > 0) {
+    await app.register(rateLimit, {
+      max: server.rateLimit,
+      timeWindow: 60_000,
+      keyGenerator: (request: FastifyRequest) =>
+        request.client === 'local' ? request.ip : `key ${request.client}`,
+      allowList: (request: FastifyRequest) => /^\/(health|ready)$/.test(request.url),
+      errorResponseBuilder: (_request, { max, ttl }) =>
+        new SteptreeError(
+          'SERVE_RATE_LIMITED',
+          `more than ${max} requests a minute (--rate-limit); try again in ${Math.ceil(ttl / 1000)} s`,
+          { retryAfterSeconds: Math.ceil(ttl / 1000) },
+        ),
+    });
+  }
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Steptree',
+        version,
+        description: 'Test-time search behind an OpenAI-compatible API, with pictures.',
+      },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+      security: [{ key: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+}
+
+function refuseWhileDraining(app: ServiceApp, state: { readonly isDraining: boolean }): void {
+  app.addHook('onRequest', async ({ method }) => {
+    if (!state.isDraining || method !== 'POST') return;
+    throw new SteptreeError(
+      'SERVE_DRAINING',
+      'the service is shutting down; ask again in a moment, or another one',
+      { retryAfterSeconds: 5 },
+    );
+  });
+}
+
+function drainer(app: ServiceApp, service: Service, state: { isDraining: boolean }) {
+  let drained: Promise<void> | null = null;
+  return () => {
+    drained ??= drain(app, service, state);
+    return drained;
+  };
+}
+
+async function drain(
+  app: ServiceApp,
+  service: Service,
+  state: { isDraining: boolean },
+): Promise<void> {
+  state.isDraining = true;
+  const jobsEnded = service.jobs?.close();
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, service.settings.server.drainSeconds * 1000);
+  });
+  await Promise.race([service.admission.whenIdle(), patience]);
+  clearTimeout(timer);
+  for (const controller of service.running) {
+    const text = 'the service was shut down before the search ended; ask again';
+    controller.abort(new SteptreeError('SERVE_DRAINING', text, { retryAfterSeconds: 5 }));
+  }
+  await jobsEnded;
+  await app.close();
+}
