@@ -2,7 +2,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import Fastify, { type FastifyBaseLogger, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { SteptreeError } from '../../search/errors.js';
@@ -90,7 +90,7 @@ export async function createService(parts: ServiceParts): Promise<RunningService
 function newApp({ settings, logger }: ServiceParts): ServiceApp {
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: Math.floor(settings.server.maxBodyMb * 1e6),
     // A client that sends its request drop by drop is let go.
     requestTimeout: 60_000,

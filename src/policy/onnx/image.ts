@@ -34,18 +34,19 @@ export class VisionEncoder {
 
   /** @throws SteptreeError POLICY_IMAGE_UNREADABLE naming the picture */
   encode(image: ImageRef): Promise<ImageFeatures> {
-    const known = this.kept.get(image.location);
+    const key = keyOf(image);
+    const known = this.kept.get(key);
     if (known !== undefined) {
-      this.kept.delete(image.location);
-      this.kept.set(image.location, known);
+      this.kept.delete(key);
+      this.kept.set(key, known);
       return known;
     }
     const encoded = this.compute(image);
-    this.kept.set(image.location, encoded);
-    encoded.catch(() => this.kept.delete(image.location));
-    for (const location of this.kept.keys()) {
+    this.kept.set(key, encoded);
+    encoded.catch(() => this.kept.delete(key));
+    for (const oldest of this.kept.keys()) {
       if (this.kept.size <= KEPT_IMAGES) break;
-      this.kept.delete(location);
+      this.kept.delete(oldest);
     }
     return encoded;
   }
@@ -77,6 +78,12 @@ export class VisionEncoder {
       rows: features.length / this.hidden,
     };
   }
+}
+
+/** A data: URL is the picture itself; hundreds of them would be kept as keys. */
+function keyOf({ location }: ImageRef): string {
+  if (!location.startsWith('data:')) return location;
+  return `data ${createHash('sha256').update(location).digest('base64')}`;
 }
 
 /** The picture as [3, height, width] floats: resized, rescaled and normalised by the settings. */

@@ -1,0 +1,222 @@
+import { request as httpRequest } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import type { PolicyModel } from '../../search/index.js';
+import { Admission } from '../../src/server/admission.js';
+import { ask, fakeModels, listen, post, startService } from './harness.js';
+
+/** Answers when the test says so. */
+function gatedPolicy() {
+  const waiting: (() => void)[] = [];
+  const aborted: unknown[] = [];
+  const policy: PolicyModel = {
+    name: 'gated',
+    sample: ({ seeds }, signal) =>
+      new Promise((resolve, reject) => {
+        signal?.addEventListener('abort', () => {
+          aborted.push(signal.reason);
+          reject(signal.reason);
+        });
+        waiting.push(() =>
+          resolve({
+            rollouts: seeds.map(() => ({ steps: ['Answer: 1'], finish: 'end', policyTokens: 2 })),
+            promptTokens: 1,
+            cachedTokens: 0,
+          }),
+        );
+      }),
+  };
+  const until = async (count: number) => {
+    while (waiting.length < count) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { policy, waiting, aborted, until };
+}
+
+const one = ask('Q', { model: 'steptree/greedy' });
+
+describe('Admission', () => {
+  const never = new AbortController().signal;
+
+  it('lets so many in, so many wait, and refuses the rest with a time to wait', async () => {
+    const admission = new Admission({ maxConcurrent: 1, maxQueue: 1 }, () => 0);
+    const first = await admission.enter('a', never);
+    const second = admission.enter('a', never);
+    await expect(admission.enter('a', never)).rejects.toMatchObject({
+      code: 'SERVE_BUSY',
+      facts: { retryAfterSeconds: 2 },
+    });
+    first.leave();
+    first.leave();
+    const place = await second;
+    expect(admission.stats()).toEqual({ running: 1, waiting: 0 });
+    place.leave();
+    await admission.whenIdle();
+  });
+
+  it('goes round among clients', async () => {
+    const admission = new Admission({ maxConcurrent: 1, maxQueue: 10 }, () => 0);
+    const order: string[] = [];
+    const first = await admission.enter('greedy', never);
+    const rest = ['greedy', 'greedy', 'greedy', 'modest', 'modest'].map(async (client, i) => {
+      const place = await admission.enter(client, never);
+      order.push(`${client} ${i}`);
+      place.leave();
+    });
+    first.leave();
+    await Promise.all(rest);
+    expect(order).toEqual(['greedy 0', 'modest 3', 'greedy 1', 'modest 4', 'greedy 2']);
+  });
+
+  it('forgets who gave up waiting', async () => {
+    const admission = new Admission({ maxConcurrent: 1, maxQueue: 1 }, () => 0);
+    const first = await admission.enter('a', never);
+    const gone = new AbortController();
+    const second = admission.enter('b', gone.signal);
+    gone.abort(new Error('gone'));
+    await expect(second).rejects.toThrow('gone');
+    expect(admission.stats()).toEqual({ running: 1, waiting: 0 });
+    first.leave();
+    expect(admission.stats()).toEqual({ running: 0, waiting: 0 });
+  });
+
+  it('says how long to wait by how long requests take', async () => {
+    let nowMs = 0;
+    const admission = new Admission({ maxConcurrent: 1, maxQueue: 0 }, () => nowMs);
+    for (let i = 0; i < 200; i++) {
+      const place = await admission.enter('a', never);
+      nowMs += 20_000;
+      place.leave();
+    }
+    await admission.enter('a', never);
+    expect(() => admission.check()).toThrow(/try again in 20 s/);
+  });
+});
+
+describe('a full service', () => {
+  it('answers 429 with Retry-After, in a stream too, and goes on when it has room', async () => {
+    const { policy, waiting, until } = gatedPolicy();
+    const service = await startService({
+      models: fakeModels({ asked: policy }),
+      server: { maxConcurrent: 1, maxQueue: 1 },
+    });
+    const [first, second] = [post(service, one), post(service, one)];
+    await until(1);
+    while (service.service.admission.stats().waiting < 1) await new Promise(setImmediate);
+    for (const stream of [false, true]) {
+      const { status, headers, body } = await post(service, { ...one, stream });
+      expect([status, body.error.code]).toEqual([429, 'SERVE_BUSY']);
+      expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+    }
+    waiting[0]?.();
+    await until(2);
+    waiting[1]?.();
+    expect([(await first).status, (await second).status]).toEqual([200, 200]);
+  });
+});
+
+describe('a client that', () => {
+  it('goes away frees its place, and nothing keeps generating', async () => {
+    const { policy, aborted, until } = gatedPolicy();
+    const service = await startService({ models: fakeModels({ asked: policy }) });
+    const url = await listen(service);
+    const abort = new AbortController();
+    const reply = fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ...one, stream: true }),
+      signal: abort.signal,
+    });
+    await until(1);
+    // The stream has begun: its headers are there before the answer.
+    await reply;
+    abort.abort();
+    await service.service.admission.whenIdle();
+    expect(aborted).toEqual([expect.objectContaining({ code: 'SERVE_CLIENT_GONE' })]);
+    expect(service.service.models.policy.stats?.()).toMatchObject({ inFlight: 0, waiting: 0 });
+    await new Promise(setImmediate);
+    expect(service.service.running.size).toBe(0);
+  });
+
+  it('never reads its answer holds no place', async () => {
+    const service = await startService({ server: { maxConcurrent: 1, maxQueue: 0 } });
+    const url = new URL(await listen(service));
+    const body = JSON.stringify({ ...ask('Q'), stream: true });
+    const slow = httpRequest({
+      host: url.hostname,
+      port: url.port,
+      method: 'POST',
+      path: '/v1/chat/completions',
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    });
+    slow.end(body);
+    await new Promise<void>((resolve) => {
+      slow.once('response', (response) => {
+        response.pause();
+        resolve();
+      });
+    });
+    await service.service.admission.whenIdle();
+    expect((await post(service, one)).status).toBe(200);
+    slow.destroy();
+  });
+
+  it('sends its request slowly stalls nobody', async () => {
+    const service = await startService({ server: { maxConcurrent: 1, maxQueue: 0 } });
+    const url = new URL(await listen(service));
+    const slow = httpRequest({
+      host: url.hostname,
+      port: url.port,
+      method: 'POST',
+      path: '/v1/chat/completions',
+      headers: { 'content-type': 'application/json', 'content-length': 1000 },
+    });
+    slow.on('error', () => {});
+    slow.write('{"model":');
+    expect((await post(service, one)).status).toBe(200);
+    slow.destroy();
+  });
+});
+
+it('a request past its deadline is a 504, and its calls are ended', async () => {
+  const { policy, aborted } = gatedPolicy();
+  const service = await startService({
+    models: fakeModels({ asked: policy }),
+    server: { requestSeconds: 0.05 },
+  });
+  const { status, body } = await post(service, one);
+  expect([status, body.error.code]).toEqual([504, 'SERVE_DEADLINE']);
+  expect(aborted).toHaveLength(1);
+});
+
+describe('draining', () => {
+  it('refuses new work, tells load balancers, and lets running requests end', async () => {
+    const { policy, waiting, until } = gatedPolicy();
+    const service = await startService({
+      models: fakeModels({ asked: policy }),
+      server: { drainSeconds: 30 },
+    });
+    const running = post(service, one);
+    await until(1);
+    const drained = service.drain();
+    const ready = await service.app.inject({ url: '/ready', headers: { host: 'localhost' } });
+    expect([ready.statusCode, ready.json()]).toEqual([503, { status: 'draining' }]);
+    const late = await post(service, one);
+    expect([late.status, late.body.error.code]).toEqual([503, 'SERVE_DRAINING']);
+    expect(late.headers['retry-after']).toBe('5');
+    waiting[0]?.();
+    expect((await running).status).toBe(200);
+    await drained;
+  });
+
+  it('ends what takes longer than it may', async () => {
+    const { policy, until } = gatedPolicy();
+    const service = await startService({
+      models: fakeModels({ asked: policy }),
+      server: { drainSeconds: 0.02 },
+    });
+    const running = post(service, one);
+    await until(1);
+    await service.drain();
+    const { status, body } = await running;
+    expect([status, body.error.code]).toEqual([503, 'SERVE_DRAINING']);
+  });
+});
