@@ -10,7 +10,7 @@ import { Admission } from './admission.js';
 import { addAuth } from './auth.js';
 import { addChatRoutes } from './chat-routes.js';
 import { knownFields } from './chat-schema.js';
-import { invalidRequest } from './errors.js';
+import { errorBody, invalidRequest, statusOf } from './errors.js';
 import { createImageFetcher } from './image-fetch.js';
 import { createImageAdmitter } from './images.js';
 import { addJobRoutes } from './job-routes.js';
@@ -98,6 +98,14 @@ function newApp({ settings, logger }: ServiceParts): ServiceApp {
     requestIdHeader: false,
     genReqId: requestIdOf,
     routerOptions: { maxParamLength: 200 },
+    // Addresses that can't be decoded reach no route, and no hook.
+    frameworkErrors: (error, { id }, { raw }) => {
+      raw.writeHead(statusOf(error), {
+        'content-type': 'application/json; charset=utf-8',
+        'x-content-type-options': 'nosniff',
+      });
+      raw.end(JSON.stringify(errorBody(error, id)));
+    },
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
     const parsed = schema.safeParse(data);

@@ -169,6 +169,7 @@ export class JobBoard {
   private async work(job: Job, signal: AbortSignal): Promise<void> {
     try {
       await this.save(job);
+      signal.throwIfAborted();
       const summary = await this.run(job, this.place(job.id), signal);
       signal.throwIfAborted();
       job.summary = summary;

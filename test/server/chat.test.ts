@@ -108,7 +108,9 @@ describe('POST /v1/chat/completions', () => {
     const body = ask('Q', { model: 'steptree/beam', max_tokens: 20, steptree: { n: 4 } });
     const { status } = await post(service, body);
     expect(status).toBe(200);
-    const limits = new Map(requests.map(({ prefix, sampling }) => [prefix.length, sampling.maxTokens]));
+    const limits = new Map(
+      requests.map(({ prefix, sampling }) => [prefix.length, sampling.maxTokens]),
+    );
     // Each step takes 7 of the 20.
     expect([...limits]).toEqual([
       [0, 20],
@@ -144,7 +146,7 @@ describe('POST /v1/chat/completions', () => {
 describe('the strategy', () => {
   it('comes from the model, the path or the body', async () => {
     const service = await startService({ models: fakeModels({ scorer }) });
-    const strategy = async (body: object, url?: string) =>
+    const strategy = async (body: Record<string, unknown>, url?: string) =>
       (await post(service, ask('Q', body), url)).body.choices[0].steptree.strategy;
     expect(await strategy({ model: 'steptree/greedy' })).toBe('greedy');
     expect(await strategy({ model: 'majority' })).toBe('majority');
@@ -164,7 +166,7 @@ describe('the strategy', () => {
     expect(await facts(fakeModels(), 'fake-vlm')).toMatchObject({ strategy: 'majority' });
   });
 
-  const refused = async (body: object, url?: string) => {
+  const refused = async (body: Record<string, unknown>, url?: string) => {
     const { status, body: reply } = await post(await startService(), ask('Q', body), url);
     return [status, reply.error.code, reply.error.param];
   };
@@ -210,7 +212,11 @@ describe('what can’t be honoured', () => {
     [{ steptree: { beamWidth: 4 } }, 'OPTION_INVALID', 'steptree.beamWidth'],
     [{ steptree: { n: 65 } }, 'SERVE_OPTION_TOO_LARGE', 'steptree.n'],
     [{ steptree: { nn: 5 } }, 'SERVE_REQUEST_UNSUPPORTED', 'steptree.nn'],
-    [{ steptree: { budget: { dollars: 1 } } }, 'SERVE_REQUEST_UNSUPPORTED', 'steptree.budget.dollars'],
+    [
+      { steptree: { budget: { dollars: 1 } } },
+      'SERVE_REQUEST_UNSUPPORTED',
+      'steptree.budget.dollars',
+    ],
   ])('%j is a 400 with %s', async (more, code, param) => {
     const { status, body } = await post(await startService(), ask('Q', more));
     expect([status, body.error.code, body.error.param]).toEqual([400, code, param]);

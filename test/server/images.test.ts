@@ -1,6 +1,6 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { deflateSync } from 'node:zlib';
@@ -74,10 +74,14 @@ describe('pictures of a request', () => {
     const frame = { width: 60, height: 60, channels: 3 as const, background: '#123456' };
     const frames = await Promise.all(
       ['#111', '#222', '#333'].map((background) =>
-        sharp({ create: { ...frame, background } }).png().toBuffer(),
+        sharp({ create: { ...frame, background } })
+          .png()
+          .toBuffer(),
       ),
     );
-    const gif = await sharp(frames, { join: { animated: true } }).gif().toBuffer();
+    const gif = await sharp(frames, { join: { animated: true } })
+      .gif()
+      .toBuffer();
     await expect(admitter.admit(dataUrl(gif, 'image/gif'))).rejects.toMatchObject({
       code: 'SERVE_IMAGE_TOO_LARGE',
     });
@@ -131,7 +135,10 @@ describe('pictures of a request', () => {
       { type: 'image_url', image_url: { url: cut } },
       { type: 'text', text: 'What?' },
     ];
-    const { status, body } = await post(service, ask('', { messages: [{ role: 'user', content }] }));
+    const { status, body } = await post(
+      service,
+      ask('', { messages: [{ role: 'user', content }] }),
+    );
     expect([status, body.error.code]).toEqual([400, 'SERVE_IMAGE_UNREADABLE']);
   });
 });
@@ -218,9 +225,11 @@ describe('fetched pictures', () => {
         imageFetchSeconds: 5,
         resolve,
       });
-      await expect(plain.fetch(`http://pictures.test:${port}/a.png`, 10_000)).rejects.toMatchObject({
-        code: 'SERVE_IMAGE_REFUSED',
-      });
+      await expect(plain.fetch(`http://pictures.test:${port}/a.png`, 10_000)).rejects.toMatchObject(
+        {
+          code: 'SERVE_IMAGE_REFUSED',
+        },
+      );
       expect(hosts.length).toBe(asked);
     }
   });
@@ -280,7 +289,11 @@ describe('fetched pictures', () => {
       asked.push(host);
       return [];
     };
-    const one = createImageFetcher({ allowImageHosts: ['*.cdn.test'], imageFetchSeconds: 5, resolve });
+    const one = createImageFetcher({
+      allowImageHosts: ['*.cdn.test'],
+      imageFetchSeconds: 5,
+      resolve,
+    });
     for (const host of ['a.cdn.test', 'cdn.test', 'evilcdn.test']) {
       await expect(one.fetch(`http://${host}/a.png`, 10)).rejects.toThrow();
     }

@@ -32,23 +32,32 @@ describe('problemOf', () => {
     const id = async (...words: string[]) =>
       (await read(words.map((content) => ({ role: 'user', content })))).id;
     expect(await id('a', 'b')).toBe(await id('a', 'b'));
-    expect(new Set([await id('a', 'b'), await id('b'), await id('ab'), await id('b', 'a')]).size).toBe(4);
+    expect(
+      new Set([await id('a', 'b'), await id('b'), await id('ab'), await id('b', 'a')]).size,
+    ).toBe(4);
   });
 
   it.each<[string, ChatMessage[]]>([
     ['an answer to continue', [{ role: 'assistant', content: 'So' }]],
-    ['a late system message', [
-      { role: 'user', content: 'a' },
-      { role: 'system', content: 'b' },
-      { role: 'user', content: 'c' },
-    ]],
-    ['a text between pictures', [
-      { role: 'user', content: [image('data:a'), text('and'), image('data:b')] },
-    ]],
-    ['a picture of the assistant', [
-      { role: 'assistant', content: [image('data:a')] },
-      { role: 'user', content: 'c' },
-    ]],
+    [
+      'a late system message',
+      [
+        { role: 'user', content: 'a' },
+        { role: 'system', content: 'b' },
+        { role: 'user', content: 'c' },
+      ],
+    ],
+    [
+      'a text between pictures',
+      [{ role: 'user', content: [image('data:a'), text('and'), image('data:b')] }],
+    ],
+    [
+      'a picture of the assistant',
+      [
+        { role: 'assistant', content: [image('data:a')] },
+        { role: 'user', content: 'c' },
+      ],
+    ],
     ['a speaker’s name', [{ role: 'user', content: 'a', name: 'Bo' }]],
   ])('refuses %s', async (_what, messages) => {
     await expect(read(messages)).rejects.toMatchObject({ code: 'SERVE_MESSAGES_UNSUPPORTED' });
@@ -59,7 +68,9 @@ describe('problemOf', () => {
       { role: 'system', content: 'Be brief.' },
       { role: 'user', content: 'a' },
     ];
-    await expect(read(messages, false)).rejects.toMatchObject({ code: 'SERVE_MESSAGES_UNSUPPORTED' });
+    await expect(read(messages, false)).rejects.toMatchObject({
+      code: 'SERVE_MESSAGES_UNSUPPORTED',
+    });
     // An empty system message says nothing that could be dropped.
     const [, question] = messages as [ChatMessage, ChatMessage];
     await expect(read([{ role: 'system', content: '' }, question], false)).resolves.toBeDefined();

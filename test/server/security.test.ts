@@ -60,7 +60,14 @@ describe('API keys', () => {
     const service = await startService({ keys: new KeyRing(file, ignore) });
     const status = async (url: string) => (await get(service, url)).statusCode;
     for (const url of ['/health', '/ready', '/docs/json']) expect(await status(url)).toBe(200);
-    for (const url of ['/v1/models', '/metrics', '/v1/traces', '/v1/jobs', '/api/view/x', '/docsx']) {
+    for (const url of [
+      '/v1/models',
+      '/metrics',
+      '/v1/traces',
+      '/v1/jobs',
+      '/api/view/x',
+      '/docsx',
+    ]) {
       expect(await status(url)).toBe(401);
     }
   });
@@ -88,7 +95,11 @@ describe('API keys', () => {
     const { key } = await addKey(file, 'a');
     let nowMs = 0;
     const troubles: unknown[] = [];
-    const keys = new KeyRing(file, (error) => troubles.push(error), () => nowMs);
+    const keys = new KeyRing(
+      file,
+      (error) => troubles.push(error),
+      () => nowMs,
+    );
     expect(keys.idOf(key)).not.toBeNull();
     writeFileSync(file, '{"keys": 5}');
     nowMs += 1000;
@@ -147,7 +158,8 @@ it('requests a minute are limited per key', async () => {
     keys: new KeyRing(file, ignore),
     server: { rateLimit: 2 },
   });
-  const send = (key: string) => post(service, ask('Q'), undefined, { authorization: `Bearer ${key}` });
+  const send = (key: string) =>
+    post(service, ask('Q'), undefined, { authorization: `Bearer ${key}` });
   expect([(await send(a.key)).status, (await send(a.key)).status]).toEqual([200, 200]);
   const third = await send(a.key);
   expect([third.status, third.body.error.code]).toEqual([429, 'SERVE_RATE_LIMITED']);

@@ -49,7 +49,8 @@ describe('LiveTree', () => {
 
 describe('GET /v1/traces/:id', () => {
   const scorer = fakeScorer((step) => (step === 'wrong' ? 0.2 : 0.8));
-  const asked = () => treePolicy((prefix) => (prefix.length < 2 ? ['right', 'wrong'] : ['Answer: 1']));
+  const asked = () =>
+    treePolicy((prefix) => (prefix.length < 2 ? ['right', 'wrong'] : ['Answer: 1']));
 
   it('holds tree, scores, candidates and picture of a finished solve', async () => {
     const service = await startService({ models: fakeModels({ asked: asked(), scorer }) });
@@ -148,12 +149,17 @@ describe('GET /v1/traces/:id', () => {
     const file = join(temporaryFolder(), 'keys.json');
     const [a, b] = [await addKey(file, 'a'), await addKey(file, 'b')];
     const service = await startService({ keys: new KeyRing(file, () => {}) });
-    const as = ({ key }: { key: string }) => ({ authorization: `Bearer ${key}`, host: 'localhost' });
+    const as = ({ key }: { key: string }) => ({
+      authorization: `Bearer ${key}`,
+      host: 'localhost',
+    });
     const { headers } = await post(service, ask('Q'), undefined, as(a));
     const url = `/v1/traces/${headers['x-steptree-trace']}`;
     expect((await service.app.inject({ url, headers: as(a) })).statusCode).toBe(200);
     expect((await service.app.inject({ url, headers: as(b) })).statusCode).toBe(404);
-    expect((await service.app.inject({ url: `${url}/events`, headers: as(b) })).statusCode).toBe(404);
+    expect((await service.app.inject({ url: `${url}/events`, headers: as(b) })).statusCode).toBe(
+      404,
+    );
     const list = await service.app.inject({ url: '/v1/traces', headers: as(b) });
     expect(list.json().traces).toEqual([]);
   });

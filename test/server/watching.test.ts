@@ -12,11 +12,16 @@ it('metrics count requests, tokens, calls and failures, named as vLLM’s are', 
   await post(service, ask('Q', { n: 99 }));
   const reply = await service.app.inject({ url: '/metrics', headers: { host: 'localhost' } });
   const value = (line: string) =>
-    Number(reply.body.split('\n').find((one) => one.startsWith(`${line} `))?.split(' ')[1]);
+    Number(
+      reply.body
+        .split('\n')
+        .find((one) => one.startsWith(`${line} `))
+        ?.split(' ')[1],
+    );
   expect(reply.headers['content-type']).toMatch(/^text\/plain/);
-  expect(
-    value('steptree:request_success_total{strategy="best-of-n",finished_reason="stop"}'),
-  ).toBe(1);
+  expect(value('steptree:request_success_total{strategy="best-of-n",finished_reason="stop"}')).toBe(
+    1,
+  );
   expect(value('steptree:request_failure_total{code="SERVE_OPTION_TOO_LARGE"}')).toBe(1);
   // Four rollouts of 10 tokens in three calls (1, 1, 2) with a prompt of 10 each.
   expect(value('steptree:generation_tokens_total')).toBe(40);
