@@ -10,6 +10,7 @@ import {
   type SamplingOptions,
   SearchContext,
   type SolveResult,
+  STRATEGIES,
   STRATEGY_NAMES,
   type StepScorer,
   SteptreeError,
@@ -133,8 +134,9 @@ export async function gradeCandidates(
 
 /** @throws SteptreeError STRATEGY_UNKNOWN, naming the nearest one */
 export function requireStrategy(name: string): StrategyEntry {
+  if (Object.hasOwn(STRATEGIES, name)) return strategyNamed(name);
   const near = nearestName(name, STRATEGY_NAMES);
-  if (near === null || near === name) return strategyNamed(name);
+  if (near === null) return strategyNamed(name);
   throw new SteptreeError(
     'STRATEGY_UNKNOWN',
     `unknown strategy "${name}"; did you mean "${near}"? There are ${STRATEGY_NAMES.join(', ')}`,

@@ -1,4 +1,3 @@
-import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
@@ -21,6 +20,7 @@ import { Metrics } from './metrics.js';
 import { createCatalogue } from './models.js';
 import type { ServerOptions } from './options.js';
 import { addScoreRoutes } from './score-routes.js';
+import { addSecurityHeaders } from './security-headers.js';
 import { needsThere, type Service, type ServiceModels, type ServiceSettings } from './service.js';
 import { addSystemRoutes } from './system-routes.js';
 import { addTraceRoutes } from './trace-routes.js';
@@ -120,25 +120,7 @@ function newApp({ settings, logger }: ServiceParts): ServiceApp {
 }
 
 async function addPlugins(app: ServiceApp, server: ServerOptions, version: string): Promise<void> {
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'self'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:', 'blob:'],
-        fontSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
-        objectSrc: ["'none'"],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-      },
-    },
-    // Whether there is TLS is the business of what stands in front.
-    strictTransportSecurity: false,
-  });
+  addSecurityHeaders(app);
   if (server.rateLimit > 0) {
     await app.register(rateLimit, {
       max: server.rateLimit,

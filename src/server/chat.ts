@@ -107,7 +107,7 @@ export async function runChat(
     place?.leave();
     if (trace.usage) service.metrics.judged(trace.usage);
     service.models.policy.release?.(trace.facts.problem.id);
-    service.traces.makeRoom();
+    service.traces.hasEnded(trace);
   }
 }
 

@@ -162,29 +162,33 @@ function withoutUsage({ usage: _, ...rest }: SolveResult): Omit<SolveResult, 'us
 
 /** The latest solves, bounded in number and memory; those that run are kept in any case. */
 export class TraceStore {
+  /** In order of arrival. */
   private readonly traces = new Map<string, Trace>();
+  /** Of those that have ended, in order of their ends, with their sizes then. */
+  private readonly ended = new Map<string, number>();
+  private endedBytes = 0;
 
   constructor(private readonly limits: { readonly traces: number; readonly traceMb: number }) {}
-
-  add(trace: Trace): void {
-    if (this.limits.traces === 0) return;
-    this.traces.set(trace.facts.id, trace);
-    this.makeRoom();
-  }
 
   get count(): number {
     return this.traces.size;
   }
 
-  /** Called when one has ended, since it grew meanwhile. */
-  makeRoom(): void {
-    let bytes = 0;
-    for (const { size } of this.traces.values()) bytes += size;
-    for (const [id, trace] of this.traces) {
-      const isTooMuch = this.traces.size > this.limits.traces || bytes > this.limits.traceMb * 1e6;
+  add(trace: Trace): void {
+    if (this.limits.traces > 0) this.traces.set(trace.facts.id, trace);
+  }
+
+  /** Its size is known now, and it may make room for others. */
+  hasEnded({ facts, size }: Trace): void {
+    if (!this.traces.has(facts.id)) return;
+    this.ended.set(facts.id, size);
+    this.endedBytes += size;
+    for (const [id, bytes] of this.ended) {
+      const isTooMuch =
+        this.traces.size > this.limits.traces || this.endedBytes > this.limits.traceMb * 1e6;
       if (!isTooMuch) return;
-      if (trace.status === 'waiting' || trace.status === 'running') continue;
-      bytes -= trace.size;
+      this.endedBytes -= bytes;
+      this.ended.delete(id);
       this.traces.delete(id);
     }
   }
