@@ -10,7 +10,7 @@ import { type ServerOptions, serverOptions } from '../server/options.js';
 import { verifyOptions } from '../verify/options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 import type { ModelRequest } from './solve-models.js';
-import { searchOptions } from './solve-options.js';
+import { criticOf, searchOptions } from './solve-options.js';
 
 /** The policy's name; recordings and judges are no business of a service. */
 const servedPolicy = policyOptions.omit({ record: true, judge: true });
@@ -79,6 +79,6 @@ export function parseServeOptions(given: Readonly<Record<string, unknown>>): Ser
     all,
     stated,
     needsScorer: isNamed || isEmbedded,
-    needsCritic: all.critic !== '' || all.prmKind === 'critic',
+    needsCritic: criticOf(all) !== '' || all.prmKind === 'critic',
   };
 }
