@@ -6,7 +6,7 @@ import { type Chat, prepareChat, runChat } from './chat.js';
 import { type ChatRequest, chatRequest } from './chat-schema.js';
 import { errorBody, statusOf } from './errors.js';
 import { loggedError } from './log.js';
-import { requestLife } from './request-life.js';
+import { refuseWhenFull, requestLife } from './request-life.js';
 import type { Service } from './service.js';
 import { EventStream } from './stream.js';
 import { underCaller } from './telemetry.js';
@@ -45,12 +45,15 @@ export function addChatRoutes(app: ServiceApp, service: Service): void {
     body: chatRequest,
     response: { 200: chatReply },
   };
+  const onRequest = refuseWhenFull(service);
   const params = z.strictObject({ strategy: z.string().describe('a strategy’s name') });
-  app.post('/v1/chat/completions', { schema }, (request, reply) =>
+  app.post('/v1/chat/completions', { schema, onRequest }, (request, reply) =>
     answer(service, request, reply, request.body),
   );
-  app.post('/v1/:strategy/chat/completions', { schema: { ...schema, params } }, (request, reply) =>
-    answer(service, request, reply, request.body, request.params.strategy),
+  app.post(
+    '/v1/:strategy/chat/completions',
+    { schema: { ...schema, params }, onRequest },
+    (request, reply) => answer(service, request, reply, request.body, request.params.strategy),
   );
 }
 

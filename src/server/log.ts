@@ -41,8 +41,8 @@ export function addAnswersOfErrors(app: ServiceApp, service: Service): void {
     const wait = error instanceof SteptreeError ? error.facts.retryAfterSeconds : undefined;
     if (typeof wait === 'number') reply.header('retry-after', String(wait));
     if (status === 401) reply.header('www-authenticate', 'Bearer');
-    // What follows on a connection whose body was not read could be anything.
-    if (!isRead(request)) reply.header('connection', 'close');
+    // A long body that nobody reads is not waited for.
+    if (isLong(request)) reply.header('connection', 'close');
     return reply.code(status).send(body);
   });
   app.setNotFoundHandler((request, reply) => {
@@ -63,6 +63,10 @@ export function loggedError(error: unknown, withContent: boolean): Record<string
   };
 }
 
-function isRead({ raw }: FastifyRequest): boolean {
-  return raw.complete || raw.method === 'GET';
+const LONG_BYTES = 256_000;
+
+function isLong({ raw, headers }: FastifyRequest): boolean {
+  if (raw.complete) return false;
+  const { 'content-length': length, 'transfer-encoding': coding } = headers;
+  return coding !== undefined || Number(length) > LONG_BYTES;
 }

@@ -32,3 +32,9 @@ export function requestLife(reply: FastifyReply, service: Service): RequestLife 
     },
   };
 }
+
+/** A hook that answers 429 before a body is read: a full service must not spend time on what it
+ *  refuses. */
+export function refuseWhenFull({ admission }: Pick<Service, 'admission'>) {
+  return async () => admission.check();
+}

@@ -4,7 +4,7 @@ import { aggregationOptions } from '../cli/aggregates.js';
 import { bestOf, scoredSolution } from '../cli/score-file.js';
 import { refuseBrokenImage } from './images.js';
 import { refuseBrokenText } from './messages.js';
-import { requestLife } from './request-life.js';
+import { refuseWhenFull, requestLife } from './request-life.js';
 import type { Service } from './service.js';
 import type { ServiceApp } from './typed-app.js';
 
@@ -26,7 +26,7 @@ export function addScoreRoutes(app: ServiceApp, service: Service): void {
     summary: 'Step scores and every aggregate of given solutions',
     body: scoreRequest,
   };
-  app.post('/v1/score', { schema }, async (request, reply) => {
+  app.post('/v1/score', { schema, onRequest: refuseWhenFull(service) }, async (request, reply) => {
     const { scorer } = service.models;
     if (!scorer) {
       throw new SteptreeError(
