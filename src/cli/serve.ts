@@ -59,6 +59,7 @@ async function serve(request: ServeRequest, json: boolean, { signal }: CommandIo
       keys,
       jobs: jobsOf(request, (job) => logger.info(job, 'job ended')),
       logger,
+      // VIEWER: addViewer: async (app) => { await app.register(registerViewer, { dir }); },
     });
     try {
       await listen(running, request, models, { say, json });

@@ -35,6 +35,8 @@ export interface ServiceParts {
   readonly keys: KeyRing;
   /** Null: no jobs are taken. It is started and closed with the service. */
   readonly jobs: JobBoard | null;
+  /** Adds the viewer's routes, /ui and /api/view. */
+  readonly addViewer?: (app: ServiceApp) => Promise<void>;
   /** Absent: nothing is logged. */
   readonly logger?: FastifyBaseLogger;
 }
@@ -81,8 +83,8 @@ export async function createService(parts: ServiceParts): Promise<RunningService
   addScoreRoutes(app, service);
   addTraceRoutes(app, service);
   addJobRoutes(app, service);
-  // VIEWER: `if (server.ui) await app.register(registerViewer, { … })` of src/server/view.ts goes here:
-  // after auth and security headers, which then cover /api/view; /ui itself is open (auth.ts).
+  // After keys and headers, which hold for its /api/view too; /ui itself is open (auth.ts).
+  await parts.addViewer?.(app);
   parts.jobs?.start();
   return { app, service, drain: drainer(app, service, state) };
 }

@@ -77,7 +77,6 @@ export const serverOptions = z.strictObject({
     .describe('folder of /v1/jobs; unfinished jobs go on at start; without it there are no jobs'),
   maxJobs: z.int().min(1).default(1).describe('jobs that run at once; others wait'),
   maxQueuedJobs: z.int().min(1).default(100).describe('jobs that wait or run, at most'),
-  ui: z.boolean().default(true).describe('serve the viewer at /ui'),
   logLevel: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

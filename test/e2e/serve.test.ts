@@ -142,7 +142,8 @@ describe('steptree serve', () => {
     const key = (await runCli(['serve', 'keys', 'add', ...keys, '--name', 'laptop'])).stdout.trim();
     const listed = (await runCli(['serve', 'keys', 'list', ...keys])).stdout;
     expect(listed).toMatch(/^[0-9a-f]{8} {2}\S+ {2}laptop\n$/);
-    const { url } = await serve('--host', '0.0.0.0', '--policy', 'simulated', ...keys);
+    const silent = ['--log-level', 'silent', '--policy', 'simulated'];
+    const { url, child, ended } = await serve('--host', '0.0.0.0', ...silent, ...keys);
     const { port } = new URL(url);
     const models = `http://127.0.0.1:${port}/v1/models`;
     expect((await json(models)).status).toBe(401);
@@ -150,6 +151,8 @@ describe('steptree serve', () => {
     expect((await runCli(['serve', 'keys', 'revoke', 'laptop', ...keys])).code).toBe(0);
     await sleep(300);
     expect((await json(models, {}, key)).status).toBe(401);
+    child.kill('SIGTERM');
+    expect((await ended).stderr).not.toContain('"level"');
   });
 
   it('names a wrong option, and refuses rollouts as reward model', async () => {

@@ -186,6 +186,7 @@ describe('fetched pictures', () => {
     else if (request.url === '/to-other') to(`http://other.test:${port}/a.png`);
     else if (request.url === '/to-a') to('/a.png');
     else if (request.url === '/large') response.end(Buffer.alloc(20_000));
+    else if (request.url === '/never') return;
     else if (request.url === '/missing') response.writeHead(404).end();
     else response.end(picture);
   };
@@ -259,6 +260,14 @@ describe('fetched pictures', () => {
       await expect(get(path)).rejects.toMatchObject({ code: 'SERVE_IMAGE_REFUSED' });
     },
   );
+
+  it('are given up after their deadline', async () => {
+    const startedMs = performance.now();
+    await expect(get('/never', { imageFetchSeconds: 0.05 })).rejects.toMatchObject({
+      code: 'SERVE_IMAGE_REFUSED',
+    });
+    expect(performance.now() - startedMs).toBeLessThan(4000);
+  });
 
   it('are cut off at the limit of bytes', async () => {
     await expect(get('/large')).rejects.toMatchObject({ code: 'SERVE_IMAGE_TOO_LARGE' });

@@ -1,4 +1,5 @@
 import { request as httpRequest } from 'node:http';
+import autocannon from 'autocannon';
 import { describe, expect, it } from 'vitest';
 import type { PolicyModel } from '../../search/index.js';
 import { Admission } from '../../src/server/admission.js';
@@ -111,6 +112,39 @@ describe('a full service', () => {
     waiting[1]?.();
     expect([(await first).status, (await second).status]).toEqual([200, 200]);
   });
+});
+
+it('60 connections before 4 places and 8 in the queue get answers and 429s, nothing else', async () => {
+  const slow: PolicyModel = {
+    name: 'slow',
+    sample: async ({ seeds }) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return {
+        rollouts: seeds.map(() => ({ steps: ['Answer: 1'], finish: 'end', policyTokens: 2 })),
+        promptTokens: 1,
+        cachedTokens: 0,
+      };
+    },
+  };
+  const service = await startService({
+    models: fakeModels({ asked: slow }),
+    server: { maxConcurrent: 4, maxQueue: 8 },
+  });
+  const result = await autocannon({
+    url: `${await listen(service)}/v1/chat/completions`,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(one),
+    connections: 60,
+    amount: 300,
+    timeout: 100,
+  });
+  const { statusCodeStats = {} } = result as unknown as {
+    statusCodeStats?: Record<string, { count: number }>;
+  };
+  expect(Object.keys(statusCodeStats).sort()).toEqual(['200', '429']);
+  expect([result.errors, result.timeouts]).toEqual([0, 0]);
+  expect(service.service.admission.stats()).toEqual({ running: 0, waiting: 0 });
 });
 
 describe('a client that', () => {

@@ -129,6 +129,22 @@ describe('API keys', () => {
   });
 });
 
+it('the viewer’s page is open, its data want the key', async () => {
+  const file = newFile();
+  const { key } = await addKey(file, 'a');
+  const service = await startService({
+    keys: new KeyRing(file, ignore),
+    addViewer: async (app) => {
+      app.get('/ui/', async () => 'page');
+      app.get('/api/view/runs', async () => 'runs');
+    },
+  });
+  expect((await get(service, '/ui/')).body).toBe('page');
+  expect((await get(service, '/api/view/runs')).statusCode).toBe(401);
+  const authorization = `Bearer ${key}`;
+  expect((await get(service, '/api/view/runs', { authorization })).body).toBe('runs');
+});
+
 describe('a service on loopback', () => {
   it('is not called by names that lead to it (DNS rebinding), unless they are allowed', async () => {
     const service = await startService({ server: { allowHosts: ['box.lan'] } });
