@@ -36,6 +36,8 @@ async function main(): Promise<void> {
   const url = `${await firstLine(child)}/v1/chat/completions`;
   const floor = await bareServer(await (await post(url)).text());
   try {
+    // Code is compiled as it gets warm.
+    await throughput(url, 5, child.pid ?? 0);
     const rounds: Record<string, number>[] = [];
     for (let round = 0; round < Number(values.rounds); round++) {
       rounds.push({

@@ -143,7 +143,7 @@ function refuseWide(
   options: Readonly<Record<string, unknown>>,
   maxWidth: number,
 ): void {
-  const defaults = strategyNamed(strategy).options.parse({}) as Record<string, unknown>;
+  const defaults = DEFAULTS.get(strategy) ?? {};
   for (const [name, value] of Object.entries(options)) {
     if (typeof value !== 'number' || !Number.isInteger(value)) continue;
     if (value <= maxWidth || (typeof defaults[name] === 'number' && value <= defaults[name])) {
@@ -169,6 +169,11 @@ function unavailable(
     { param: 'model', strategy, need },
   );
 }
+
+/** Options that nobody stated, by strategy. */
+const DEFAULTS: ReadonlyMap<string, Readonly<Record<string, unknown>>> = new Map(
+  STRATEGY_NAMES.map((name) => [name, strategyNamed(name).options.parse({})]),
+);
 
 /** Fields of the body's `steptree` object that are options of strategies. */
 export const STRATEGY_FIELDS = Object.keys(strategyShape);
