@@ -124,7 +124,7 @@ function isSettled(
   prior: BetaPrior,
 ): boolean {
   if (adaptiveRule === 'gain') {
-    const leastGain = 0.25 / (numRollouts + prior.a + prior.b + 1) ** 2;
+    const leastGain = rolloutGain(numRollouts / 2, numRollouts, JEFFREYS);
     return rolloutGain(correct, graded, prior) <= leastGain;
   }
   const [low, high] = credibleInterval(correct, graded);

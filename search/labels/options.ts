@@ -76,7 +76,7 @@ export const stepRolloutsOptions = z.strictObject({
     .min(0)
     .default(0)
     .describe(
-      "pull a soft label towards its parent's value, as strongly as so many rollouts would; 0 is off, 1 suits policies whose single steps decide much",
+      "take a parent's value as a prior of its next step's, which weighs so many rollouts at 1/2 and more near 0 and 1; it goes into soft labels, intervals and --adaptive-rule gain; 0 is off, 1 is usual",
     ),
 });
 

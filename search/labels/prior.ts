@@ -12,16 +12,25 @@ export const JEFFREYS: BetaPrior = { a: 0.5, b: 0.5 };
 /** The value of a state is the mean of its next states' values, weighted by how likely the policy is
  *  to go there: V(s) = E[V(s')], s' ~ policy (a martingale). A step of a sampled solution is such a
  *  draw. So before its own rollouts a state is worth what its parent is, on average exactly, and the
- *  parent's estimate is a prior mean. `strength` says how much it weighs: for a Beta prior
- *  Var[V(s')] = V(s) (1 - V(s)) / (strength + 1), so it is near 1 where steps decide much (a step after
- *  which half of the cases are settled) and greater where they decide little. After a failed step
- *  the prior is close to 0, after a safe one close to 1: few rollouts settle such a state.
+ *  parent's estimate m is the mean of a prior.
+ *
+ *  How firm it is depends on m. If a step moves the log-odds of success by about as much wherever it
+ *  stands, then V(s') spreads like m (1 - m), not like its root: after a failed or a safe step next to
+ *  nothing happens any more. A Beta prior of k rollouts has the variance m (1 - m) / (k + 1), so k goes
+ *  like 1 / (m (1 - m)): k = strength at m = 1/2, and Beta(strength / (4 (1 - m)), strength / (4 m)).
+ *  With strength 1 that is Jeffreys' prior at m = 1/2. Few rollouts, or none, settle a state whose
+ *  parent is settled; m is kept `SUREST` away from 0 and 1, so that some always can unsettle it.
  *
  *  It is no prior for states that were chosen because something went wrong after them, as OmegaPRM's.
  *  @param parentMean in [0, 1] @param strength in rollouts; 0 gives Jeffreys' prior */
 export function priorAfter(parentMean: number, strength: number): BetaPrior {
-  return strength > 0 ? { a: strength * parentMean, b: strength * (1 - parentMean) } : JEFFREYS;
+  if (strength === 0) return JEFFREYS;
+  const mean = Math.min(1 - SUREST, Math.max(SUREST, parentMean));
+  return { a: strength / (4 * (1 - mean)), b: strength / (4 * mean) };
 }
+
+/** A parent of this value counts as 50 times `strength` rollouts. */
+const SUREST = 0.005;
 
 /** Mean of the value after `correct` of `graded` rollouts. */
 export function posteriorMean(correct: number, graded: number, { a, b }: BetaPrior): number {
