@@ -9,7 +9,9 @@ import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/benc
 import { type Cell, makeCells } from '../evaluate/cells.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
+import { benchLabelsCommand } from './bench-labels.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
+import { benchPlotCommand } from './bench-plot.js';
 import { benchPrmCommand } from './bench-prm.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
@@ -43,6 +45,8 @@ export function benchCommand(io: CommandIo): Command {
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
   bench.addCommand(benchPrmCommand(io));
+  bench.addCommand(benchLabelsCommand(io));
+  bench.addCommand(benchPlotCommand());
   return bench;
 }
 
