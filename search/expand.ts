@@ -33,14 +33,14 @@ export async function nextSteps(
   wishes: readonly { readonly path: PartialPath; readonly n: number }[],
   maxSteps: number,
 ): Promise<PartialPath[][]> {
-  const asked = wishes.flatMap(({ path, n }) =>
-    n > 0 ? [{ ...stateOf(path), n, until: 'step' as const, purpose: 'step' }] : [],
-  );
+  const asked: StateWish[] = [];
+  for (const { path, n } of wishes) if (n > 0) asked.push(stepWish(path, n));
   const replies = await context.sampleEach(asked);
   let at = 0;
   return wishes.map(({ path, n }) => {
     const children: PartialPath[] = [];
-    for (const rollout of n > 0 ? (replies[at++] ?? []) : []) {
+    if (n === 0) return children;
+    for (const rollout of replies[at++] ?? []) {
       const child = extendPath(path, rollout, maxSteps);
       if (child) children.push(child);
       else context.warn(EMPTY_STEPS);
@@ -49,8 +49,9 @@ export async function nextSteps(
   });
 }
 
-function stateOf({ steps, hash }: PartialPath): Pick<StateWish, 'prefix' | 'hash'> {
-  return hash ? { prefix: steps, hash } : { prefix: steps };
+function stepWish({ steps: prefix, hash }: PartialPath, n: number): StateWish {
+  if (!hash) return { prefix, n, until: 'step', purpose: 'step' };
+  return { prefix, hash, n, until: 'step', purpose: 'step' };
 }
 
 /** The path with a rollout's steps at its end, or null if it got no further. A policy that has
@@ -64,17 +65,23 @@ export function extendPath(
   const policyTokens = path.policyTokens + rollout.policyTokens;
   if (added.length === 0) {
     const completes = rollout.finish === 'end' && path.steps.length > 0;
-    return completes ? hashed({ steps: path.steps, finish: 'end', policyTokens }, path.hash) : null;
+    return completes ? newPath(path.steps, 'end', policyTokens, path.hash) : null;
   }
   const steps = [...path.steps, ...added];
   const goesOn = rollout.finish === 'step';
   const stuck = goesOn && (steps.length >= maxSteps || repeatsItself(steps));
   const finish = stuck ? 'stuck' : rollout.finish;
-  return hashed({ steps, finish, policyTokens }, path.hash?.extended(added));
+  return newPath(steps, finish, policyTokens, path.hash?.extended(added));
 }
 
-function hashed(path: PartialPath, hash: ListHash | undefined): PartialPath {
-  return hash ? { ...path, hash } : path;
+/** Literals, not spreads: this is made for every sample of a search. */
+function newPath(
+  steps: readonly Step[],
+  finish: PathFinish,
+  policyTokens: number,
+  hash: ListHash | undefined,
+): PartialPath {
+  return hash ? { steps, finish, policyTokens, hash } : { steps, finish, policyTokens };
 }
 
 function isSaid(step: Step): boolean {
@@ -107,8 +114,11 @@ export async function scorePaths(
   let at = 0;
   return paths.map((path) => {
     const own = isAlive(path) ? scores[at++] : undefined;
-    const score = own ? unitScore(own, by) : null;
-    return { ...path, score: score ?? Number.NEGATIVE_INFINITY };
+    const score = (own && unitScore(own, by)) ?? Number.NEGATIVE_INFINITY;
+    const { steps, finish, policyTokens, hash } = path;
+    return hash
+      ? { steps, finish, policyTokens, hash, score }
+      : { steps, finish, policyTokens, score };
   });
 }
 

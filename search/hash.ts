@@ -2,6 +2,8 @@
 
 /** The hash that is being worked on; read before anything else can run. */
 const LANES = new Int32Array(4);
+/** A second one, where two are needed. */
+const PLACE = new Int32Array(4);
 
 /** Hash of a list of strings, as 32 lower-case hex digits.
  *  ["ab"] and ["a", "b"] differ: every part is closed by its length. */
@@ -52,6 +54,19 @@ export class ListHash {
     return ListHash.taken();
   }
 
+  /** The same as with(`${kind} ${state.hex()}`), without making that string. */
+  withPlace(kind: string, state: ListHash): ListHash {
+    state.load();
+    finish();
+    PLACE.set(LANES);
+    this.load();
+    absorbUnits(kind);
+    absorbUnit(32);
+    for (let i = 0; i < 32; i++) absorbUnit(digit(PLACE[i >> 3]! >>> (28 - (i & 7) * 4)));
+    close(kind.length + 33);
+    return ListHash.taken();
+  }
+
   /** contentHash of the list. */
   hex(): string {
     this.load();
@@ -94,6 +109,11 @@ function reset(): void {
 }
 
 function absorb(part: string): void {
+  absorbUnits(part);
+  close(part.length);
+}
+
+function absorbUnits(part: string): void {
   let a = LANES[0]!;
   let b = LANES[1]!;
   let c = LANES[2]!;
@@ -105,15 +125,29 @@ function absorb(part: string): void {
     c = Math.imul(c ^ (unit + (b >>> 13)), 0x1b873593);
     d = (Math.imul(d, 0xe6546b65 | 1) ^ (unit + (c >>> 16))) | 0;
   }
-  const end = part.length + 0x10000;
-  a = mix32(a ^ end);
-  b = mix32(b + a + end);
-  c = mix32(c ^ b ^ end);
-  d = mix32(d + c + end);
   LANES[0] = a;
   LANES[1] = b;
   LANES[2] = c;
   LANES[3] = d;
+}
+
+function absorbUnit(unit: number): void {
+  LANES[0] = Math.imul(LANES[0]! ^ unit, 0x01000193);
+  LANES[1] = Math.imul((LANES[1]! ^ unit) + (LANES[0]! >>> 15), 0xcc9e2d51);
+  LANES[2] = Math.imul(LANES[2]! ^ (unit + (LANES[1]! >>> 13)), 0x1b873593);
+  LANES[3] = Math.imul(LANES[3]!, 0xe6546b65 | 1) ^ (unit + (LANES[2]! >>> 16));
+}
+
+/** Ends a part of so many units. */
+function close(length: number): void {
+  const end = length + 0x10000;
+  const a = mix32(LANES[0]! ^ end);
+  const b = mix32(LANES[1]! + a + end);
+  const c = mix32(LANES[2]! ^ b ^ end);
+  LANES[3] = mix32(LANES[3]! + c + end);
+  LANES[2] = c;
+  LANES[1] = b;
+  LANES[0] = a;
 }
 
 /** A last round lets every lane see every other.

@@ -42,7 +42,7 @@ export interface StoredReply extends SampleReply {
 export interface Drawn {
   /** The call's key; '' where nothing is stored. */
   readonly key: string;
-  readonly reply: StoredReply;
+  readonly reply: SampleReply;
 }
 
 export interface SamplerOptions {
@@ -102,9 +102,9 @@ export class Sampler {
     signal?.throwIfAborted();
     const what = temperature === undefined ? purpose : `${purpose}@${temperature}`;
     const hash = wish.hash ?? ListHash.of(prefix);
-    const first = this.take(`${what} ${until}`, hash, n);
-    const place = `${what} ${until} ${hash.hex()}`;
-    const key = store ? `sample ${place} ${first} ${n}` : '';
+    const kind = `${what} ${until}`;
+    const first = this.take(kind, hash, n);
+    const key = store ? `sample ${kind} ${hash.hex()} ${first} ${n}` : '';
     const sequence = this.sequence++;
     const stored = store?.get(key) as StoredReply | undefined;
     if (stored) {
@@ -114,7 +114,7 @@ export class Sampler {
       return this.account({ key, reply: stored });
     }
     const call = { key, prefix, n, sequence };
-    const asked = this.ask(wish, until, this.seedsOf(place, first, n));
+    const asked = this.ask(wish, until, this.seedsOf(kind, hash, first, n));
     return asked.then((reply) => this.keep(call, reply));
   }
 
@@ -129,8 +129,9 @@ export class Sampler {
     return first;
   }
 
-  private seedsOf(place: string, first: number, n: number): number[] {
-    const base = this.seedBase.with(place);
+  /** deriveSeed of run, problem and place, the place being kind and state. */
+  private seedsOf(kind: string, state: ListHash, first: number, n: number): number[] {
+    const base = this.seedBase.withPlace(kind, state);
     const seeds = new Array<number>(n);
     for (let i = 0; i < n; i++) seeds[i] = seedAt(base, first + i);
     return seeds;
@@ -161,13 +162,13 @@ export class Sampler {
       );
     }
     const elapsedMs = Math.round(ledger.elapsedMs());
-    const drawn = { key, reply: { ...reply, prefix, sequence, elapsedMs } };
-    if (!store) return this.account(drawn);
+    if (!store) return this.account({ key, reply });
+    const stored: StoredReply = { ...reply, prefix, sequence, elapsedMs };
     const { pending } = this;
     this.pending = undefined;
-    const put = store.put(key, drawn.reply);
-    const stored = pending ? Promise.all([pending, put]) : put;
-    return stored.then(() => this.account(drawn));
+    const put = store.put(key, stored);
+    const done = pending ? Promise.all([pending, put]) : put;
+    return done.then(() => this.account({ key, reply: stored }));
   }
 
   private account(drawn: Drawn): Drawn {

@@ -45,19 +45,19 @@ export class ScorerCache {
     paths: readonly (readonly Step[])[],
     hashes: readonly ListHash[],
   ): Promise<PathScores[]> {
-    const numbers = hashes.map((hash, i) =>
-      paths[i]?.length === 0 ? EMPTY : this.asked.numberOf(hash),
-    );
+    const numbers = new Array<number>(paths.length);
     const records = new Map<number, StoredScores | null>();
     /** First place of each path that has to be asked for. */
     const missing: number[] = [];
     const keys: string[] = [];
     for (let i = 0; i < paths.length; i++) {
-      const number = numbers[i] ?? EMPTY;
+      const hash = hashes[i] ?? ListHash.EMPTY;
+      const number = paths[i]?.length === 0 ? EMPTY : this.asked.numberOf(hash);
+      numbers[i] = number;
       if (number === EMPTY || records.has(number)) continue;
-      const key = this.keyOf(hashes[i] ?? ListHash.EMPTY);
-      const record = this.find(key, number);
-      records.set(number, record ?? null);
+      const key = this.keyOf(hash);
+      const record = this.find(key, number) ?? null;
+      records.set(number, record);
       if (record) continue;
       missing.push(i);
       keys.push(key);
@@ -66,9 +66,9 @@ export class ScorerCache {
       const reply = await this.ask(missing.map((i) => paths[i] ?? []));
       const fresh = splitReply(reply, Math.round(this.options.ledger.elapsedMs()));
       await this.keep(keys, fresh);
-      missing.forEach((i, at) => {
-        records.set(numbers[i] ?? EMPTY, fresh[at] ?? null);
-      });
+      for (let at = 0; at < missing.length; at++) {
+        records.set(numbers[missing[at] ?? 0] ?? EMPTY, fresh[at] ?? null);
+      }
     }
     this.account(records, missing.length === 0);
     return numbers.map((number) => records.get(number)?.paths[0] ?? NO_SCORES);

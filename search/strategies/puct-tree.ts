@@ -172,9 +172,9 @@ export class PuctTree {
       }
     }
     const finish = this.isComplete(at) ? 'end' : 'step';
-    const path = { steps, finish, policyTokens: this.policyTokens[at]! } as const;
+    const policyTokens = this.policyTokens[at]!;
     const hash = this.hashes[at];
-    return hash ? { ...path, hash } : path;
+    return hash ? { steps, finish, policyTokens, hash } : { steps, finish, policyTokens };
   }
 
   /** From the oldest to the newest. */
