@@ -67,7 +67,7 @@ export function extendPath(
     const completes = rollout.finish === 'end' && path.steps.length > 0;
     return completes ? newPath(path.steps, 'end', policyTokens, path.hash) : null;
   }
-  const steps = [...path.steps, ...added];
+  const steps = path.steps.concat(added);
   const goesOn = rollout.finish === 'step';
   const stuck = goesOn && (steps.length >= maxSteps || repeatsItself(steps));
   const finish = stuck ? 'stuck' : rollout.finish;

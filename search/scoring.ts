@@ -26,8 +26,11 @@ export class ScorerCache {
   private readonly asked = new HashTable();
   /** By number: whether its cost is in `usage`. Each counts once per search. */
   private readonly accounted: boolean[] = [];
-  /** By number: where there is no store, the scores themselves. */
-  private readonly known: (StoredScores | undefined)[] = [];
+  private timesAccounted = 0;
+  /** By number: scores of paths, where there is no store. */
+  private readonly known: (PathScores | undefined)[] = [];
+  /** By number: scores of sets, where there is no store. */
+  private readonly knownSets = new Map<number, StoredScores>();
 
   constructor(private readonly options: ScorerCacheOptions) {}
 
@@ -45,33 +48,37 @@ export class ScorerCache {
     paths: readonly (readonly Step[])[],
     hashes: readonly ListHash[],
   ): Promise<PathScores[]> {
+    const scores = new Array<PathScores>(paths.length).fill(NO_SCORES);
     const numbers = new Array<number>(paths.length);
-    const records = new Map<number, StoredScores | null>();
-    /** First place of each path that has to be asked for. */
+    const firstPlace = new Map<number, number>();
     const missing: number[] = [];
-    const keys: string[] = [];
+    const before = this.timesAccounted;
     for (let i = 0; i < paths.length; i++) {
+      if (paths[i]?.length === 0) continue;
       const hash = hashes[i] ?? ListHash.EMPTY;
-      const number = paths[i]?.length === 0 ? EMPTY : this.asked.numberOf(hash);
+      const number = this.asked.numberOf(hash);
       numbers[i] = number;
-      if (number === EMPTY || records.has(number)) continue;
-      const key = this.keyOf(hash);
-      const record = this.find(key, number) ?? null;
-      records.set(number, record);
-      if (record) continue;
-      missing.push(i);
-      keys.push(key);
+      if (firstPlace.has(number)) continue;
+      firstPlace.set(number, i);
+      const known = this.find(hash, number);
+      if (known) scores[i] = known;
+      else missing.push(i);
     }
+    let isNew = this.timesAccounted > before;
     if (missing.length > 0) {
       const reply = await this.ask(missing.map((i) => paths[i] ?? []));
-      const fresh = splitReply(reply, Math.round(this.options.ledger.elapsedMs()));
-      await this.keep(keys, fresh);
+      await this.keep(missing, hashes, reply);
+      isNew = this.accountEach(missing, numbers, reply) || isNew;
       for (let at = 0; at < missing.length; at++) {
-        records.set(numbers[missing[at] ?? 0] ?? EMPTY, fresh[at] ?? null);
+        scores[missing[at] ?? 0] = reply.paths[at] ?? NO_SCORES;
       }
     }
-    this.account(records, missing.length === 0);
-    return numbers.map((number) => records.get(number)?.paths[0] ?? NO_SCORES);
+    if (isNew) this.countCall(missing.length === 0);
+    for (let i = 0; i < numbers.length; i++) {
+      const first = firstPlace.get(numbers[i] ?? 0);
+      if (first !== undefined) scores[i] = scores[first] ?? NO_SCORES;
+    }
+    return scores;
   }
 
   private async scoreSet(
@@ -90,32 +97,50 @@ export class ScorerCache {
     const set = contentHash([...places.keys()]);
     const key = `score ${this.options.scorer.name} set ${set}`;
     const number = this.asked.numberOf(ListHash.of([key]));
-    const stored = this.find(key, number);
-    let record = stored;
-    if (!record) {
-      const reply = await this.ask(distinct);
-      record = {
-        paths: reply.paths,
-        prmTokens: Math.round(reply.prmTokens),
-        elapsedMs: Math.round(this.options.ledger.elapsedMs()),
-      };
-      await this.keep([key], [record]);
-    }
-    this.account(new Map([[number, record]]), stored !== undefined);
+    const stored = this.findSet(key, number);
+    const record = stored ?? (await this.askSet(key, number, distinct));
+    if (this.account(number, record.prmTokens)) this.countCall(stored !== undefined);
     return names.map((name) => record.paths[places.get(name) ?? -1] ?? NO_SCORES);
   }
 
-  private keyOf(hash: ListHash): string {
-    const { store, scorer } = this.options;
-    return store ? `score ${scorer.name} ${hash.hex()}` : '';
+  private async askSet(
+    key: string,
+    number: number,
+    paths: readonly (readonly Step[])[],
+  ): Promise<StoredScores> {
+    const { store, ledger } = this.options;
+    const reply = await this.ask(paths);
+    const record = {
+      paths: reply.paths,
+      prmTokens: Math.round(reply.prmTokens),
+      elapsedMs: Math.round(ledger.elapsedMs()),
+    };
+    if (store) await store.put(key, record);
+    else this.knownSets.set(number, record);
+    return record;
   }
 
-  private find(key: string, number: number): StoredScores | undefined {
+  private findSet(key: string, number: number): StoredScores | undefined {
     const { store, ledger } = this.options;
-    if (!store) return this.known[number];
+    if (!store) return this.knownSets.get(number);
     const stored = store.get(key) as StoredScores | undefined;
     if (stored) ledger.noteEarlier(stored.elapsedMs);
     return stored;
+  }
+
+  /** A path's scores, if they were asked for before; their cost is counted. */
+  private find(hash: ListHash, number: number): PathScores | undefined {
+    const { store, ledger } = this.options;
+    if (!store) return this.known[number];
+    const stored = store.get(this.keyOf(hash)) as StoredScores | undefined;
+    if (!stored) return undefined;
+    ledger.noteEarlier(stored.elapsedMs);
+    this.account(number, stored.prmTokens);
+    return stored.paths[0];
+  }
+
+  private keyOf(hash: ListHash): string {
+    return `score ${this.options.scorer.name} ${hash.hex()}`;
   }
 
   private async ask(paths: readonly (readonly Step[])[]): Promise<ScoreReply> {
@@ -126,44 +151,61 @@ export class ScorerCache {
     return reply;
   }
 
-  /** Resolves once all are stored. */
-  private async keep(keys: readonly string[], records: readonly StoredScores[]): Promise<void> {
-    const { store } = this.options;
-    if (store) await Promise.all(keys.map((key, i) => store.put(key, records[i])));
+  /** Resolves once all are stored, each path's scores as a record of its own.
+   *  @param places of the reply's paths among the hashes */
+  private async keep(
+    places: readonly number[],
+    hashes: readonly ListHash[],
+    reply: ScoreReply,
+  ): Promise<void> {
+    const { store, ledger } = this.options;
+    if (!store) return;
+    const elapsedMs = Math.round(ledger.elapsedMs());
+    await Promise.all(
+      places.map((place, at) => {
+        const paths = [reply.paths[at] ?? NO_SCORES];
+        const record: StoredScores = { paths, prmTokens: tokenShare(reply, at), elapsedMs };
+        return store.put(this.keyOf(hashes[place] ?? ListHash.EMPTY), record);
+      }),
+    );
   }
 
-  /** Counts what this search has not counted yet, as if nothing had been stored before it. */
-  private account(records: ReadonlyMap<number, StoredScores | null>, allStored: boolean): void {
-    const { usage } = this.options.ledger;
-    let isFirst = false;
-    for (const [number, record] of records) {
-      if (!record || this.accounted[number]) continue;
-      isFirst = true;
-      this.accounted[number] = true;
-      if (!this.options.store) this.known[number] = record;
-      usage.prmTokens += record.prmTokens;
+  private accountEach(
+    places: readonly number[],
+    numbers: readonly number[],
+    reply: ScoreReply,
+  ): boolean {
+    const before = this.timesAccounted;
+    for (let at = 0; at < places.length; at++) {
+      const number = numbers[places[at] ?? 0] ?? 0;
+      this.account(number, tokenShare(reply, at));
+      if (!this.options.store) this.known[number] = reply.paths[at];
     }
-    if (!isFirst) return;
+    return this.timesAccounted > before;
+  }
+
+  /** Counts tokens that this search has not counted yet, as if nothing had been stored before it.
+   *  @returns whether it had not */
+  private account(number: number, prmTokens: number): boolean {
+    if (this.accounted[number]) return false;
+    this.accounted[number] = true;
+    this.timesAccounted++;
+    this.options.ledger.usage.prmTokens += prmTokens;
+    return true;
+  }
+
+  private countCall(allStored: boolean): void {
+    const { usage } = this.options.ledger;
     usage.calls++;
     usage.prmCalls++;
     if (allStored) usage.replayed++;
   }
 }
 
-/** A reply cut into records, one per path. A host counts tokens per request, so paths share them
- *  evenly. */
-function splitReply(reply: ScoreReply, elapsedMs: number): StoredScores[] {
-  const count = Math.max(1, reply.paths.length);
-  let before = 0;
-  return reply.paths.map((path, i) => {
-    const until = Math.round((reply.prmTokens * (i + 1)) / count);
-    const prmTokens = until - before;
-    before = until;
-    return { paths: [path], prmTokens, elapsedMs };
-  });
+/** Tokens of one path of a reply. A host counts them per request, so paths share them evenly. */
+function tokenShare({ prmTokens, paths }: ScoreReply, at: number): number {
+  const until = (count: number) => Math.round((prmTokens * count) / paths.length);
+  return until(at + 1) - until(at);
 }
 
 const NO_SCORES: PathScores = { steps: [] };
-
-/** The number of a path without steps. */
-const EMPTY = 0;
