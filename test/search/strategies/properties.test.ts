@@ -149,6 +149,14 @@ describe.each(STRATEGY_NAMES)('%s', (name) => {
     );
   });
 
+  it('finds and spends the same without a store', async () => {
+    for (const seed of ['a', 'b', 'c']) {
+      const stored = withoutReplays(await solve(name, 6, world(seed)));
+      const bare = withoutReplays(await solve(name, 6, world(seed, { store: null })));
+      expect(bare).toEqual(stored);
+    }
+  });
+
   it('goes on from any part of its stored replies', async () => {
     const store = memoryStore();
     const whole = withoutReplays(await solve(name, 6, world('part', { store })));
