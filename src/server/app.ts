@@ -14,11 +14,13 @@ import { createImageFetcher } from './image-fetch.js';
 import { createImageAdmitter } from './images.js';
 import { addJobRoutes } from './job-routes.js';
 import type { JobBoard } from './jobs.js';
+import { holdsMoreThan } from './json-size.js';
 import type { KeyRing } from './keys.js';
 import { addAnswersOfErrors, requestIdOf } from './log.js';
 import { Metrics } from './metrics.js';
 import { createCatalogue } from './models.js';
 import type { ServerOptions } from './options.js';
+import { PendingBytes } from './pending-bytes.js';
 import { addScoreRoutes } from './score-routes.js';
 import { addSecurityHeaders } from './security-headers.js';
 import { needsThere, type Service, type ServiceModels, type ServiceSettings } from './service.js';
@@ -62,6 +64,7 @@ export async function createService(parts: ServiceParts): Promise<RunningService
     settings,
     catalogue: createCatalogue(needsThere(models), models.host.name, server.maxWidth),
     admission,
+    pending: new PendingBytes(server.maxPendingMb * 1e6, server.maxBodyMb * 1e6),
     images: createImageAdmitter(server, createImageFetcher(server)),
     metrics: new Metrics({
       admission: () => admission.stats(),
@@ -89,6 +92,17 @@ export async function createService(parts: ServiceParts): Promise<RunningService
   return { app, service, drain: drainer(app, service, state) };
 }
 
+/** JSON values of a body; a job may bring 100,000 problems. */
+const MAX_VALUES = 50_000;
+const MAX_JOB_VALUES = 1_500_000;
+
+function tooManyValues(): SteptreeError {
+  return new SteptreeError(
+    'SERVE_REQUEST_TOO_LARGE',
+    'the body has too many parts; send fewer messages, parts or steps',
+  );
+}
+
 function newApp({ settings, logger }: ServiceParts): ServiceApp {
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger: false }),
@@ -109,7 +123,10 @@ function newApp({ settings, logger }: ServiceParts): ServiceApp {
       raw.end(JSON.stringify(errorBody(error, id)));
     },
   }).withTypeProvider<ZodTypeProvider>();
-  app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
+  app.setValidatorCompiler<z.ZodType>(({ schema, url = '' }) => (data) => {
+    if (holdsMoreThan(data, /jobs/.test(url) ? MAX_JOB_VALUES : MAX_VALUES)) {
+      return { error: tooManyValues() };
+    }
     const parsed = schema.safeParse(data);
     if (parsed.success) return { value: parsed.data };
     return { error: invalidRequest(parsed.error.issues[0], knownFields) };

@@ -100,6 +100,7 @@ async function withAdmittedPictures(service: Service, request: JobRequest): Prom
       param: 'set',
     });
   }
+  refuseHugeNumbers(request.options);
   if (!problems) return request;
   const admitted: typeof problems = [];
   for (const problem of problems) {
@@ -112,6 +113,23 @@ async function withAdmittedPictures(service: Service, request: JobRequest): Prom
   }
   return { ...request, problems: admitted };
 }
+
+/** A rollout count of a billion would be a list of a billion seeds. Lists of numbers and options of
+ *  strategies stand in texts: `n`, `strategy`. */
+function refuseHugeNumbers(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (name === 'seed' || name === 'figmathSeed') continue;
+    const numbers = typeof value === 'string' ? (value.match(/\d[\d.e+]*/gi) ?? []) : [value];
+    if (!numbers.some((one) => Number(one) > MAX_JOB_NUMBER)) continue;
+    throw new SteptreeError(
+      'SERVE_OPTION_TOO_LARGE',
+      `options.${name} is above ${MAX_JOB_NUMBER}, which no job may ask for`,
+      { param: `options.${name}` },
+    );
+  }
+}
+
+const MAX_JOB_NUMBER = 100_000;
 
 function shown(jobs: JobBoard, job: Job) {
   const { id, kind, created, status, error, request } = job;

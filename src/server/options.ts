@@ -45,6 +45,11 @@ export const serverOptions = z.strictObject({
     .describe('greatest value of a whole number among strategy options whose default is smaller'),
   maxAnswerTokens: z.int().min(1).default(8192).describe('greatest max_tokens of a request'),
   maxBodyMb: z.number().gt(0).max(1024).default(24).describe('size of a request, MB'),
+  maxPendingMb: z
+    .number()
+    .gt(0)
+    .default(512)
+    .describe('size of all requests under way together, MB; further ones are refused with 429'),
   maxTextChars: z.int().min(1).default(200_000).describe('characters of all messages together'),
   maxMessages: z.int().min(1).default(64).describe('messages of a request'),
   maxImages: z.int().min(0).default(8).describe('pictures of a request'),

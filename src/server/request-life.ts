@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SteptreeError } from '../../search/errors.js';
 import type { Service } from './service.js';
 
@@ -35,6 +35,9 @@ export function requestLife(reply: FastifyReply, service: Service): RequestLife 
 
 /** A hook that answers 429 before a body is read: a full service must not spend time on what it
  *  refuses. */
-export function refuseWhenFull({ admission }: Pick<Service, 'admission'>) {
-  return async () => admission.check();
+export function refuseWhenFull({ admission, pending }: Pick<Service, 'admission' | 'pending'>) {
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    admission.check();
+    pending.take(request, reply);
+  };
 }

@@ -16,6 +16,7 @@ import type { JobBoard } from './jobs.js';
 import type { Metrics } from './metrics.js';
 import type { StrategyCatalogue } from './models.js';
 import type { ServerOptions } from './options.js';
+import type { PendingBytes } from './pending-bytes.js';
 import type { TraceStore } from './traces.js';
 
 /** The models behind the service; `SolveModels` of the commands are some. */
@@ -43,6 +44,7 @@ export interface Service {
   readonly settings: ServiceSettings;
   readonly catalogue: StrategyCatalogue;
   readonly admission: Admission;
+  readonly pending: PendingBytes;
   readonly images: ImageAdmitter;
   readonly metrics: Metrics;
   readonly traces: TraceStore;

@@ -177,6 +177,12 @@ describe('/v1/jobs', () => {
     ['neither set nor problems', { kind: 'bench' }],
     ['no problems', { kind: 'label', problems: [] }],
     ['an unknown kind', { kind: 'train' }],
+    ['a billion rollouts', { kind: 'label', problems: [problem], options: { numRollouts: 1e9 } }],
+    ['a billion samples', { kind: 'bench', set: 'figmath', options: { n: '4,1000000000' } }],
+    [
+      'a billion in a strategy',
+      { kind: 'bench', set: 'figmath', options: { strategy: 'mcts:simulations=1e9' } },
+    ],
   ])('refuses %s', async (_what, body) => {
     const { service } = await started();
     expect((await post(service, body, '/v1/jobs')).status).toBe(400);

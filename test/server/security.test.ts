@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusePublicWithoutKey } from '../../src/server/auth.js';
+import { holdsMoreThan } from '../../src/server/json-size.js';
 import { addKey, KeyRing, readKeys, revokeKey } from '../../src/server/keys.js';
 import { temporaryFolder } from '../support/cli.js';
 import { ask, fakeModels, post, startService } from './harness.js';
@@ -200,6 +201,24 @@ it('a body is refused by its length, before it is parsed', async () => {
   const service = await startService({ server: { maxBodyMb: 0.001 } });
   const { status, body } = await post(service, ask('x'.repeat(2000)));
   expect([status, body.error.code]).toEqual([413, 'SERVE_REQUEST_TOO_LARGE']);
+});
+
+it('a body of a million tiny parts is refused before it is checked one by one', async () => {
+  const service = await startService();
+  const content = Array.from({ length: 300_000 }, () => ({ type: 'text', text: '' }));
+  const messages = [{ role: 'user', content }];
+  const { status, body } = await post(service, ask('', { messages }));
+  expect([status, body.error.code]).toEqual([413, 'SERVE_REQUEST_TOO_LARGE']);
+  expect(holdsMoreThan({ a: [1, 2, { b: 3 }] }, 5)).toBe(false);
+  expect(holdsMoreThan({ a: [1, 2, { b: 3 }] }, 4)).toBe(true);
+});
+
+it('bodies that wait are bounded together, and one alone always fits', async () => {
+  const service = await startService({ server: { maxPendingMb: 0.001 } });
+  const long = ask('x'.repeat(2000));
+  const [first, second] = await Promise.all([post(service, long), post(service, long)]);
+  expect([first.status, second.status].sort()).toEqual([200, 429]);
+  expect((await post(service, long)).status).toBe(200);
 });
 
 it('keys of prototypes are refused', async () => {
