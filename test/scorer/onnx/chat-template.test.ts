@@ -20,4 +20,9 @@ describe.each(templates)('%s', (file) => {
   ])('puts the marker after every step of $name', ({ content }) => {
     expect(render(content)).toBe(marked);
   });
+
+  // transformers continues a message by cutting the text at a tag that it puts behind the message.
+  it('puts nothing behind a marker that stands already', () => {
+    expect(render(texts('A=1.<prm>\n\nAnswer: 1<prm>TAG'))).toBe(`${marked}TAG`);
+  });
 });
