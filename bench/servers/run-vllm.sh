@@ -22,7 +22,7 @@ serve() {
 
 # A start takes a minute on an idle machine, most of it Python's imports.
 wait_for() {
-  for _ in $(seq 300); do
+  for _ in $(seq 600); do
     if curl --silent --fail --output /dev/null "http://127.0.0.1:$2/health"; then return; fi
     if ! kill -0 "$3" 2>/dev/null; then break; fi
     sleep 2
