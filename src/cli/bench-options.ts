@@ -9,6 +9,7 @@ import { SCORER_AREAS, scorerShape } from '../scorer/index.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 import type { ModelRequest } from './solve-models.js';
+import { CRITIC_HELP } from './solve-options.js';
 
 const commaList = (text: string) => text.split(',').map((part) => part.trim());
 
@@ -34,10 +35,7 @@ const benchOptions = z.strictObject({
   limit: z.int().min(0).default(0).describe('only the first n problems of a file; 0 is all'),
   format: runOptions.shape.format,
   splitter: runOptions.shape.splitter,
-  critic: z
-    .string()
-    .default('')
-    .describe('URLs of a chat server that finds and corrects wrong steps, for refined-best-of-n'),
+  critic: z.string().default('').describe(CRITIC_HELP),
 });
 
 const prmBenchOptions = z.strictObject({
