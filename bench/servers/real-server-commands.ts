@@ -87,7 +87,9 @@ async function solveOne(
     ...['--prm', setting.prm, '--prm-kind', 'token-logits'],
   ]);
   check(ran.code === 0, `solve ${id} exits with ${ran.code}: ${tail(ran)}`);
-  return { id, seconds: ran.seconds, result: parsed(ran.stdout) };
+  const { answer, gold, verdict, votes, usage, warnings } = parsed(ran.stdout);
+  check(usage !== undefined, `solve ${id} prints no result`);
+  return { id, seconds: ran.seconds, answer, gold, verdict, votes, usage, warnings };
 }
 
 /** @param killWhen looked at now and then; once it holds, the process gets SIGKILL */
