@@ -1,6 +1,10 @@
 /** Finds the final answer that a solution states. Linear in the length of the text; never throws. */
 import { matchingBrace, plainMath } from './latex.js';
+import { readName } from './names.js';
 import { readNumbers } from './number.js';
+import { splitTop } from './split.js';
+import { isEquation, readStatement } from './statement.js';
+import { isProse } from './words.js';
 
 /** By what the answer was recognised, the surest first. */
 export type AnswerMark =
@@ -59,7 +63,7 @@ function afterThinking(text: string): string {
 }
 
 const connective =
-  /^(?:[\s,;.$+]|\\[[\]()]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b){0,20}(?:[A-Za-z]{1,12}\s+(?:and|or)\s*)?(?:[A-Za-z]\s*=\s*|[\s$,]){0,3}$/;
+  /^(?:[\s,;.$+]|\\[[\]()]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b){0,20}(?:[A-Za-z]{1,12}\s+(?:and|or)\s*)?(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s*=\s*|[\s$,]|\\[([]){0,6}$/;
 
 function boxed(text: string): Found | null {
   const boxes = [...text.matchAll(/\\(?:boxed|fbox)\s*\{/g)].slice(-20);
@@ -144,8 +148,20 @@ function clause(text: string): string {
 const pleasantry =
   /^\s*(?:I hope|Let me know|Is there anything|Do you (?:have|want)|Please let|Feel free)\b/i;
 
+/** Formulas that stand on several lines count as one. */
+function joinedFormulas(text: string): string {
+  return text
+    .slice(-4_000)
+    .replace(
+      /\\begin\{(\w{1,12})\}[\s\S]{0,2000}?\\end\{\1\}|\\\[[\s\S]{0,2000}?\\\]|\$\$[\s\S]{0,2000}?\$\$/g,
+      (formula) => formula.replace(/\n/g, ' '),
+    );
+}
+
 function fromLastLine(text: string, choices: readonly string[]): Found | null {
-  const lines = text.split('\n').filter((one) => one.trim() !== '' && !pleasantry.test(one));
+  const lines = joinedFormulas(text)
+    .split('\n')
+    .filter((one) => one.trim() !== '' && !pleasantry.test(one));
   const line = (lines.at(-1) ?? '').trim().slice(-1_000);
   const position = text.length - line.length;
   const bare = plainMath(line);
@@ -159,6 +175,12 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
   if (isBare && holdsValue && (readNumbers(bare).length > 0 || (isShort && line === text))) {
     return { answer: line, how: 'bare', position };
   }
+  const formula = wholeFormula(line);
+  if (formula !== undefined) return { answer: afterEquals(formula), how: 'bare', position };
+  // `x = 3 or x = 5` is an answer as a whole.
+  if (line.length <= 300 && holdsValue && !isProse(bare) && afterEquals(line) === line) {
+    return { answer: line, how: 'bare', position };
+  }
   const equation = /(?:(?<![<>!])=|≈|\\approx)\s*([^=≈<>]+)$/.exec(line)?.[1];
   if (equation !== undefined && /[\p{L}\p{N}]/u.test(equation)) {
     return { answer: equation.split(/\.\s/, 1)[0]?.trim() ?? '', how: 'equation', position };
@@ -167,6 +189,13 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
   if (letter) return { answer: letter, how: 'choice', position };
   const number = lastNumber(line);
   return number ? { answer: number, how: 'last-number', position } : null;
+}
+
+/** A line that is one formula. */
+function wholeFormula(line: string): string | undefined {
+  const inner = /^(?:\$\$?([^$]+)\$\$?|\\\((.+)\\\)|\\\[(.+)\\\])[.,]?$/.exec(line);
+  const formula = inner?.slice(1).find((one) => one !== undefined);
+  return formula === undefined || /\\[)(\][]/.test(formula) ? undefined : formula.trim();
 }
 
 /** "(B)", "option B", "B." and a bare "B", the last one on the line. */
@@ -203,8 +232,19 @@ function lastNumber(line: string): string | undefined {
   return last?.replace(/,$/, '');
 }
 
+/** The value of `x = 2 + 3 = 5`; an equation in variables or an inequality is an answer as a whole. */
 function afterEquals(text: string): string {
-  return text.slice(text.lastIndexOf('=') + 1).trim();
+  const plain = plainMath(text);
+  const statement = readStatement(plain);
+  if (splitTop(plain).length > 1) return text.trim();
+  if (!statement) return text.trim();
+  const [first = ''] = statement.terms;
+  const isCurve =
+    !isEquation(statement) ||
+    (statement.terms.length === 2 &&
+      !readName(first) &&
+      /[a-zA-Z]/.test(first.replace(/\\[a-zA-Z]+/g, '')));
+  return isCurve ? text.trim() : text.slice(text.lastIndexOf('=') + 1).trim();
 }
 
 /** A whole sentence after "Answer:" is narrowed to the one value that it states. */

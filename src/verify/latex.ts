@@ -18,6 +18,20 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '⁄': '/',
   '²': '^2',
   '³': '^3',
+  '⁴': '^4',
+  '⁵': '^5',
+  '⁶': '^6',
+  '⁷': '^7',
+  '⁸': '^8',
+  '⁹': '^9',
+  ⁿ: '^n',
+  '⁻': '^-',
+  '₀': '_0',
+  '₁': '_1',
+  '₂': '_2',
+  '₃': '_3',
+  '₄': '_4',
+  '₅': '_5',
   '½': ' 1/2',
   '⅓': ' 1/3',
   '⅔': ' 2/3',
@@ -34,6 +48,42 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '±': '\\pm ',
   '∪': '\\cup ',
   '∈': '\\in ',
+  '∩': '\\cap ',
+  '∖': '\\setminus ',
+  '∧': ' and ',
+  '∨': ' or ',
+  '∛': '\\cbrt ',
+  '∠': '\\angle ',
+  '△': '\\triangle ',
+  θ: '\\theta ',
+  α: '\\alpha ',
+  β: '\\beta ',
+  γ: '\\gamma ',
+  λ: '\\lambda ',
+  ω: '\\omega ',
+  φ: '\\phi ',
+  '⟨': '(',
+  '⟩': ')',
+  '〈': '(',
+  '〉': ')',
+  '：': ':',
+  '⅕': ' 1/5',
+  '⅖': ' 2/5',
+  '⅗': ' 3/5',
+  '⅘': ' 4/5',
+  '⅙': ' 1/6',
+  '⅚': ' 5/6',
+  '⅜': ' 3/8',
+  '⅝': ' 5/8',
+  '⅞': ' 7/8',
+  '‐': '-',
+  '‑': '-',
+  '‒': '-',
+  '﹣': '-',
+  '，': ',',
+  '；': ';',
+  '。': '.',
+  '、': ',',
   º: '°',
   '˚': '°',
   '“': '"',
@@ -56,7 +106,21 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\approx(?![a-zA-Z])/g, '='],
   [/\\(?:cdot|times|ast)(?![a-zA-Z])/g, '*'],
   [/\\div(?![a-zA-Z])/g, '/'],
-  [/\\mid(?![a-zA-Z])/g, '|'],
+  [/\\(?:mid|vert|[lr]vert|lVert|rVert|Vert|\|)(?![a-zA-Z])/g, '|'],
+  [/\\colon(?![a-zA-Z])/g, ':'],
+  [/\\(?:langle|lbrack)(?![a-zA-Z])/g, '('],
+  [/\\(?:rangle|rbrack)(?![a-zA-Z])/g, ')'],
+  [/\\(?:lor|vee)(?![a-zA-Z])/g, ' or '],
+  [/\\(?:land|wedge)(?![a-zA-Z])/g, ' and '],
+  [/\\(?:emptyset|varnothing|O)(?![a-zA-Z])/g, '∅'],
+  [/\\(?:R|reals|Reals)(?![a-zA-Z])/g, 'ℝ'],
+  [/\\(?:dbinom|tbinom)(?![a-zA-Z])/g, '\\binom'],
+  [/\\var(?=(?:phi|theta|epsilon|rho|sigma)(?![a-zA-Z]))/g, '\\'],
+  [/\\(?:phantom|hphantom|vphantom|label|tag)\s*\{[^{}]*\}/g, ''],
+  [
+    /\\(?:nonumber|notag|rm|bf|it|boldsymbol|mathstrut|strut|nolimits|textstyle|scriptstyle)(?![a-zA-Z])/g,
+    '',
+  ],
   [/\\(?:quad|qquad|enspace|thinspace|hspace\{[^{}]*\})(?![a-zA-Z])/g, ' '],
   [/\\(?:lbrace(?![a-zA-Z])|\{)/g, setOpen],
   [/\\(?:rbrace(?![a-zA-Z])|\})/g, setClose],
@@ -64,6 +128,7 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\degrees?(?![a-zA-Z])/g, '°'],
   [/\\(?:euro|pounds|yen)(?![a-zA-Z])/g, ''],
   [/\{,\}|,\\!/g, ','],
+  [/(?<=\d)\\[,;: ](?=\d{3}(?!\d))/g, ' '],
   [/\\[!,;:> ]/g, ' '],
   [/\\%/g, '%'],
   [/\\\$|\$/g, ' '],
@@ -75,6 +140,12 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
 const wrapper =
   /\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|bb|cal|tt)|mbox|hbox|boxed|fbox|operatorname|bm|pmb|emph|underline)\s*\{/;
 
+const numberSets: Readonly<Record<string, string>> = { R: 'ℝ', Z: 'ℤ', N: 'ℕ', Q: 'ℚ', C: 'ℂ' };
+
+/** `\mathbb{R}` and `\Bbb R`, before the fonts go. */
+const blackboard =
+  /\\(?:mathbb|mathbf|Bbb|bf)\s*(?:\{\s*([RZNQC])\s*\}|(?<=mathbb|Bbb)\s*([RZNQC])(?![a-zA-Z]))/g;
+
 /** Plain notation of one answer: no `$`, sizing or font commands, one spelling per sign, single spaces.
  *  Grouping braces stay; set braces become `setOpen` and `setClose`. Linear in the length of the text. */
 export function plainMath(answer: string): string {
@@ -82,6 +153,10 @@ export function plainMath(answer: string): string {
   // JSON that was escaped twice has two backslashes before a command; in a matrix they end a row.
   if (!text.includes('\\begin')) text = text.replace(/\\\\(?=[a-zA-Z{}%,;!()[\]])/g, '\\');
   else text = text.replaceAll('\\\\', rowEnd);
+  text = text.replace(
+    blackboard,
+    (_, braced: string, bare: string) => numberSets[braced ?? bare] ?? 'ℝ',
+  );
   text = unwrap(text);
   for (const [pattern, replacement] of commandRewrites) text = text.replace(pattern, replacement);
   text = text.replace(/\s+/g, ' ').trim();
@@ -122,10 +197,20 @@ function rewriteCharacters(text: string): string {
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;
     // Full-width forms of ASCII, as Chinese and Japanese texts have them.
-    if (code >= 0xff01 && code <= 0xff5e) out += String.fromCodePoint(code - 0xfee0);
+    if (code < 0x80) out += character;
+    else if (code >= 0xff01 && code <= 0xff5e) out += String.fromCodePoint(code - 0xfee0);
+    else if (/\p{Nd}/u.test(character)) out += decimalDigit(code);
     else out += characterRewrites[character] ?? character;
   }
   return out;
+}
+
+/** Zeros of the Arabic, Persian, Devanagari, Bengali and Thai digits; each is followed by its nine. */
+const zeros = [0x660, 0x6f0, 0x966, 0x9e6, 0xe50];
+
+function decimalDigit(code: number): string {
+  const zero = zeros.find((one) => code >= one && code < one + 10);
+  return zero === undefined ? String.fromCodePoint(code) : String(code - zero);
 }
 
 function trimPunctuation(text: string): string {
