@@ -135,7 +135,7 @@ function totals(results: readonly CheckResult[]): string {
 
 const EXAMPLES = `
 Examples:
-  $ echo '{"id": "a", "gold": "\\\\\\\\frac{1}{2}", "pred": "So it is \\\\\\\\boxed{0.5}."}' > answers.jsonl
+  $ echo '{"id": "a", "gold": "1/2", "pred": "So the answer is 0.5."}' > answers.jsonl
   $ steptree check answers.jsonl
   $ steptree check answers.jsonl --json --precision 2 --check-timeout-ms 2000
 

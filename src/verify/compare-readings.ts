@@ -30,7 +30,10 @@ export function compareReadings(
 
 function compareReading(gold: Reading, predicted: Reading, rules: Rules): Sameness {
   const same = compareByKind(gold, predicted, rules);
-  if (same === 'equal' || !(isSetLike(gold) || isSetLike(predicted))) return same;
+  // Inequalities in other unknowns have the same solutions and say something else.
+  const bothRelations = gold.kind === 'relation' && predicted.kind === 'relation';
+  if (same === 'equal' || bothRelations) return same;
+  if (!isSetLike(gold) && !isSetLike(predicted)) return same;
   return compareAsRealSets(gold, predicted, rules) ?? same;
 }
 
@@ -55,6 +58,9 @@ function compareByKind(gold: Reading, predicted: Reading, rules: Rules): Samenes
   }
   if (gold.kind === 'domain' && predicted.kind === 'domain') {
     return verdict(gold.name === predicted.name);
+  }
+  if (gold.kind === 'ratio' && predicted.kind === 'ratio') {
+    return verdict(sameRatio(gold.terms, predicted.terms));
   }
   if (gold.kind === 'equation' && predicted.kind === 'equation') {
     return sameEquation(gold.statement, predicted.statement);
@@ -82,6 +88,14 @@ function verdict(same: boolean): Sameness {
   return same ? 'equal' : 'different';
 }
 
+function sameRatio(a: readonly number[], b: readonly number[]): boolean {
+  const factor = (a[0] ?? 0) / (b[0] ?? 0);
+  return (
+    a.length === b.length &&
+    a.every((term, index) => Math.abs(term - factor * (b[index] ?? 0)) <= 1e-11 * Math.abs(term))
+  );
+}
+
 function compareWords(gold: string, predicted: string): Sameness {
   if (gold === predicted) return 'equal';
   // "Yes, because …" answers a yes/no question.
@@ -97,7 +111,7 @@ function compareAssigned(gold: Reading, predicted: Reading, rules: Rules): Samen
   }
   if (gold.kind === 'assignment') {
     if (predicted.kind !== 'equation') return compareReadings(gold.value, [predicted], rules);
-    return isValue(gold) ? 'different' : sameEquation(gold.statement, predicted.statement);
+    return isSolved(gold) ? 'different' : sameEquation(gold.statement, predicted.statement);
   }
   if (predicted.kind !== 'assignment') return 'different';
   if (gold.kind !== 'equation') return compareReadings([gold], predicted.value, rules);
@@ -116,12 +130,14 @@ function compareAssignments(
     const same = compareReadings(gold.value, value, rules);
     if (same !== 'different') return same;
   }
-  if (isValue(gold) || isValue(predicted)) return 'different';
+  if (isSolved(gold) || isSolved(predicted)) return 'different';
   // y = x - 1 and x = y + 1 are one line.
   return sameEquation(gold.statement, predicted.statement);
 }
 
-function isValue({ value }: AssignmentReading): boolean {
+/** x = 3, as against curves such as xy = 3. */
+function isSolved({ name, value }: AssignmentReading): boolean {
+  if (!name.isLetter) return false;
   return value.every((one) => one.kind === 'number' || one.kind === 'collection');
 }
 

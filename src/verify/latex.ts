@@ -160,6 +160,8 @@ export function plainMath(answer: string): string {
   text = unwrap(text);
   for (const [pattern, replacement] of commandRewrites) text = text.replace(pattern, replacement);
   text = text.replace(/\s+/g, ' ').trim();
+  // The dots of 0.333... are no full stops.
+  text = text.replace(/(?<=\d)\s*(?:\.{3,}|\\l?dots)$/, '…');
   return trimPunctuation(text);
 }
 

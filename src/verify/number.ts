@@ -63,6 +63,10 @@ function splitUnit(text: string): { core: string; percent: boolean; unit?: Unit 
     .slice(0, tail.index)
     .replace(/\{\s*$/, '')
     .trim();
+  // The degrees of an angle under a sine are no unit of the value.
+  if (name === '°' && /(?:sin|cos|tan|cot|sec|csc)/.test(core)) {
+    return { core: text, percent: false };
+  }
   if (percentSign.test(name)) return { core, percent: true };
   const unit = unitNamed(name) ?? unitNamed(name.replace(/\s+/g, ''));
   if (unit) return { core, percent: false, unit };
@@ -178,7 +182,7 @@ function repeating(text: string): Constant | undefined {
   const match =
     /^(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*\{\s*(\d{1,40})\s*\}|\\(?:overline|bar|dot)\s*(\d))$/.exec(
       text,
-    ) ?? /^(-?)(\d*)\.(\d*?)(\d{1,12}?)\4{2,}\s*(?:\.{2,3}|…|\\(?:l|c)?dots)$/.exec(text);
+    ) ?? /^(-?)(\d*)\.(\d*?)(\d{1,12}?)\4{2,}\s*…$/.exec(text);
   if (!match) return undefined;
   const [, sign, whole = '', fixed = '', block] = match;
   const cycle = block ?? match[5] ?? '';

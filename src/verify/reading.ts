@@ -1,5 +1,6 @@
 /** What an answer can mean: a number, a letter, a collection, an equation, a set, words, or an
  *  expression in variables. */
+import { evaluateConstant } from './constant.js';
 import type { Expression } from './expression/ast.js';
 import { parseExpression } from './expression/parse.js';
 import { matchingBrace, plainMath, rowEnd, setClose, setOpen } from './latex.js';
@@ -9,7 +10,7 @@ import type { RealSet } from './real-set.js';
 import { readSet } from './set-reading.js';
 import { splitCommas, splitTop } from './split.js';
 import { isEquation, readStatement, type Statement } from './statement.js';
-import { foldText, isWords } from './words.js';
+import { foldText, isClock, isWords } from './words.js';
 
 export type Reading =
   | NumberReading
@@ -23,6 +24,8 @@ export type Reading =
   | { readonly kind: 'set'; readonly set: RealSet }
   /** A set of numbers that are not all real numbers or an interval of them: ℤ. */
   | { readonly kind: 'domain'; readonly name: string }
+  /** Of three and more: 1:2:3. */
+  | { readonly kind: 'ratio'; readonly terms: readonly number[] }
   | { readonly kind: 'text'; readonly folded: string }
   | SymbolicReading;
 
@@ -104,8 +107,10 @@ function symbolicForm(text: string): string {
 function readParts(text: string, depth: number): Reading[] {
   const domain = /^[ℤℕℚℂ](?:\^\+|\^\{\+\})?$/.exec(text)?.[0];
   if (domain) return [{ kind: 'domain', name: domain }];
+  const ratio = readRatio(text);
+  if (ratio) return [ratio];
   if (splitTop(text).length === 1) {
-    const member = /^[^=<>]{1,30}?\\in(?![a-zA-Z])\s*/.exec(text)?.[0];
+    const member = /^[^=<>([{\u2983]{1,30}?\\in(?![a-zA-Z])\s*/.exec(text)?.[0];
     if (member) return read(text.slice(member.length), depth + 1);
     const statement = readStatement(text);
     if (statement) return readRelated(statement, depth);
@@ -121,6 +126,13 @@ function readParts(text: string, depth: number): Reading[] {
   const set = collections.length === 0 || text[0] === setOpen ? readSet(text) : undefined;
   if (set) return [...collections, { kind: 'set', set }];
   return collections.length > 0 ? collections : (readPlusMinus(text, depth) ?? []);
+}
+
+function readRatio(text: string): Reading | undefined {
+  const parts = text.split(':');
+  if (parts.length < 3 || parts.length > 20 || isClock(text)) return undefined;
+  const terms = parts.map((part) => evaluateConstant(part)?.approximate ?? Number.NaN);
+  return terms.some(Number.isNaN) ? undefined : { kind: 'ratio', terms };
 }
 
 /** `{1,2}` is most often a set whose backslashes got lost. */

@@ -255,7 +255,7 @@ class ExpressionParser {
     if (decorations.has(name)) return this.decorated(name);
     switch (name) {
       case '\\frac':
-        return call('divide', this.argument(), this.argument());
+        return this.fraction();
       case '\\binom':
       case '\\dbinom':
       case '\\tbinom':
@@ -310,6 +310,15 @@ class ExpressionParser {
       this.position++;
     }
     return { kind: 'symbol', name: `${name} ${letters}` };
+  }
+
+  private fraction(): Expression {
+    const isD = (offset: number) => this.peek(offset) === 'd';
+    const startsWithD = isD(0) || (this.peek() === '{' && isD(1));
+    const top = this.argument();
+    // d/dx is calculus.
+    if (startsWithD && this.peek() === '{' && isD(1) && this.peek(2) !== '}') throw new Unreadable();
+    return call('divide', top, this.argument());
   }
 
   private root(): Expression {

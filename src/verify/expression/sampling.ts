@@ -31,7 +31,11 @@ export function sameExpression(
   b: Expression,
   tolerance: Tolerance = exactly,
 ): Sameness {
-  if (isTooSteep(a) || isTooSteep(b)) return 'unknown';
+  const sampled = sampleBoth(a, b, tolerance);
+  return sampled === 'different' && (isTooSteep(a) || isTooSteep(b)) ? 'unknown' : sampled;
+}
+
+function sampleBoth(a: Expression, b: Expression, tolerance: Tolerance): Sameness {
   const variables = [...new Set([...variablesOf(a), ...variablesOf(b)])];
   if (variables.length > 24) return 'unknown';
   let complexAgreement = 0;
@@ -45,7 +49,7 @@ export function sameExpression(
       if (left.isReal && right.isReal) {
         if (agree === false) return 'different';
         if (agree) agreement++;
-      } else if (left.isReal === right.isReal) {
+      } else if (left.isReal === right.isReal || !(left.leftReals || right.leftReals)) {
         if (agree === false) complexDifference = true;
         else if (agree) complexAgreement++;
       }
@@ -99,13 +103,16 @@ function quotient(a: Value, b: Value): Value {
 interface PointValue {
   readonly value: Value;
   readonly isReal: boolean;
+  /** Not real because of a root or logarithm, not of an `i`. */
+  readonly leftReals: boolean;
 }
 
 function valueAt(node: Expression, at: ReadonlyMap<string, Value>): PointValue | undefined {
   const state = evaluation(at);
   const value = evaluate(node, state);
   if (!isDefined(value)) return undefined;
-  return { value, isReal: isReal(value) && !state.leftReals };
+  const { leftReals } = state;
+  return { value, isReal: isReal(value) && !leftReals, leftReals };
 }
 
 /** @returns undefined where the doubles are too coarse to tell */
@@ -120,8 +127,9 @@ function agrees(a: Value, b: Value, tolerance: Tolerance): boolean | undefined {
   return true;
 }
 
-/** Expanding or comparing such powers in doubles says nothing: (x+y+z+1)^{200}. */
-function isTooSteep(node: Expression): boolean {
+/** Such a power, as (x+y+z+1)^{200}, may have been expanded with rounded numbers: a difference says
+ *  nothing. */
+export function isTooSteep(node: Expression): boolean {
   return someNode(node, (one) => {
     if (one.kind !== 'call' || one.name !== 'power') return false;
     const [base, exponent] = one.args;
