@@ -152,7 +152,7 @@ function withArgument(
   return value.map((one): Reading => {
     const node = expressionOf(one);
     return node && variablesOf(node).includes(from)
-      ? { kind: 'symbolic', normal: '', expression: () => renamed(node, names) }
+      ? { kind: 'symbolic', text: '', normal: '', expression: () => renamed(node, names) }
       : one;
   });
 }
@@ -194,7 +194,7 @@ function compareUnread(gold: Reading, predicted: Reading): Sameness {
     (reading) => reading.kind === 'symbolic' && reading.expression() === undefined,
   );
   const beyond = unread.some(
-    (reading) => reading.kind === 'symbolic' && mayHoldValue(reading.normal),
+    (reading) => reading.kind === 'symbolic' && mayHoldValue(reading.text),
   );
   return beyond || unread.length === 2 ? 'unknown' : 'different';
 }

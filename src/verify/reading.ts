@@ -50,6 +50,8 @@ export interface AssignmentReading {
 
 export interface SymbolicReading {
   readonly kind: 'symbolic';
+  readonly text: string;
+  /** Without white space and grouping. */
   readonly normal: string;
   /** Parsed when first asked for; undefined for what is beyond the parser, such as integrals. */
   expression(): Expression | undefined;
@@ -89,6 +91,7 @@ function symbolic(text: string): SymbolicReading {
   let parsed: { expression: Expression | undefined } | undefined;
   return {
     kind: 'symbolic',
+    text,
     normal: symbolicForm(text),
     expression: () => {
       parsed ??= { expression: parseExpression(text) };

@@ -36,6 +36,17 @@ const compare: SymbolicComparer = (gold, predicted, { precision }) => {
 
 export default compare;
 
+/** What the library takes for something else, instead of refusing it. */
+const misread: readonly RegExp[] = [
+  // Sums and products without an index.
+  /\\(?:sum|prod)(?!\s*_\s*\{?\s*[a-zA-Z]\s*=)/,
+  // Integrals along curves, and those without bounds, which are one of many functions.
+  /\\(?:oint|iint|iiint)(?![a-z])|\\int(?!\s*_\s*(?:\{[^{}]*\}|\S|\\[a-z]+\s?)\s*\^)/,
+  // f(x) would be f times x, and dy/dx zero.
+  /(?:^|[^a-zA-Z\\])[fghFGHPQ]'*\s*\(/,
+  /\\frac\s*\{\s*(?:d|\\partial)(?:\s*\^\s*\{?\d\}?)?\s*[a-zA-Z]/,
+];
+
 /** What our own sampling refuses for its size would only be expanded here. */
 function isSteep(answer: string): boolean {
   const node = parseExpression(plainMath(answer));
@@ -44,7 +55,7 @@ function isSteep(answer: string): boolean {
 
 function readLatex(answer: string): Boxed | undefined {
   const plain = plainMath(answer);
-  if (plain.length > maxLength) return undefined;
+  if (plain.length > maxLength || misread.some((pattern) => pattern.test(plain))) return undefined;
   const value = /^[A-Za-z](?:\([A-Za-z]\))?\s*=\s*(.+)$/s.exec(plain)?.[1] ?? plain;
   const latex = value
     .replaceAll(setOpen, '\\{')

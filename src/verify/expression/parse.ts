@@ -317,7 +317,8 @@ class ExpressionParser {
     const startsWithD = isD(0) || (this.peek() === '{' && isD(1));
     const top = this.argument();
     // d/dx is calculus.
-    if (startsWithD && this.peek() === '{' && isD(1) && this.peek(2) !== '}') throw new Unreadable();
+    if (startsWithD && this.peek() === '{' && isD(1) && this.peek(2) !== '}')
+      throw new Unreadable();
     return call('divide', top, this.argument());
   }
 

@@ -249,7 +249,7 @@ export const numberCases: CaseTable = {
       ['5 dollars', '500 cents'],
       ['45^\\circ', '45 degrees'],
       ['45^\\circ', '45'],
-      ['30°15\'', '30.25°'],
+      ["30°15'", '30.25°'],
       ['12 apples', '12'],
       ['3\\sqrt{2} \\text{ units}', '3\\sqrt2'],
       ['20 square units', '20'],
