@@ -4,7 +4,7 @@ import type { Comparison, Gold } from './equivalence.js';
 import { type AnswerMark, extractAnswer } from './extract.js';
 import { plainMath } from './latex.js';
 import type { Rules } from './rules.js';
-import { isProse } from './words.js';
+import { foldText, isProse, isWords } from './words.js';
 
 export interface CheckCase extends Rules {
   /** Several, if any of them is right. */
@@ -30,6 +30,9 @@ export async function checkCase(
   comparer: AnswerComparer,
   { gold: golds, predicted, latexOnly = false, ...rules }: CheckCase,
 ): Promise<Comparison> {
+  if (!latexOnly && golds.some((gold) => sameWords(gold, predicted))) {
+    return { verdict: 'equal' };
+  }
   const answer = predictedAnswer(predicted, rules.choices ?? [], latexOnly);
   let outcome: Comparison = { verdict: 'ungraded', reason: 'no-gold' };
   for (const [index, text] of golds.entries()) {
@@ -42,6 +45,14 @@ export async function checkCase(
     if (index === 0 || comparison.verdict === 'ungraded') outcome = comparison;
   }
   return outcome;
+}
+
+/** Whole answers in words, such as "Room 5", before anything is looked for in them. */
+function sameWords(gold: string, predicted: string): boolean {
+  const isPlain = (text: string) =>
+    text.length <= maxTextAnswer && /^[\p{L}\p{N}\s.,'’!?-]+$/u.test(text);
+  if (!isPlain(gold) || !isPlain(predicted) || !isWords(predicted)) return false;
+  return foldText(gold) === foldText(predicted);
 }
 
 /** Some gold answers are whole solutions; of these the stated answer counts. */
@@ -61,8 +72,9 @@ export function predictedAnswer(
   if (latexOnly && !hasFormula(response)) return undefined;
   const found = extractAnswer(response, choices);
   if (found && strongMarks.has(found.how)) return found.answer;
-  // An answer of many characters that nothing marks is not searched: its end alone could mislead.
-  if (response.length > maxUnmarked && !response.trim().includes('\n')) return response.trim();
+  // A long formula that nothing marks is not searched: its end alone could mislead.
+  const whole = response.trim();
+  if (whole.length > maxTextAnswer && !whole.includes('\n') && isFormula(whole)) return whole;
   const latex = latexOnly ? lastFormula(response) : undefined;
   if (latex !== undefined && found && !isWithinFormula(response, found.answer)) return latex;
   if (found) return found.answer;
@@ -70,8 +82,12 @@ export function predictedAnswer(
   return text !== '' && text.length <= maxTextAnswer && !text.includes('\n') ? text : undefined;
 }
 
-const maxUnmarked = 10_000;
 const maxTextAnswer = 200;
+const maxProse = 10_000;
+
+function isFormula(line: string): boolean {
+  return line.length > maxProse || !isProse(plainMath(line));
+}
 
 const formulas =
   /\$\$[\s\S]+?\$\$|\$[^$\n]+\$|\\\([\s\S]+?\\\)|\\\[[\s\S]+?\\\]|\\boxed\s*\{|\\begin\s*\{[\s\S]+?\\end\s*\{\w+\*?\}/g;

@@ -59,6 +59,10 @@ function compareByKind(gold: Reading, predicted: Reading, rules: Rules): Samenes
   if (gold.kind === 'domain' && predicted.kind === 'domain') {
     return verdict(gold.name === predicted.name);
   }
+  if (gold.kind === 'congruence' && predicted.kind === 'congruence') {
+    const { name, residue, modulus } = predicted;
+    return verdict(gold.name === name && gold.residue === residue && gold.modulus === modulus);
+  }
   if (gold.kind === 'ratio' && predicted.kind === 'ratio') {
     return verdict(sameRatio(gold.terms, predicted.terms));
   }
@@ -99,7 +103,9 @@ function sameRatio(a: readonly number[], b: readonly number[]): boolean {
 function compareWords(gold: string, predicted: string): Sameness {
   if (gold === predicted) return 'equal';
   // "Yes, because …" answers a yes/no question.
-  const answersYesNo = (gold === 'yes' || gold === 'no') && predicted.split(' ')[0] === gold;
+  const [first, ...rest] = predicted.split(' ');
+  const other = gold === 'yes' ? 'no' : 'yes';
+  const answersYesNo = /^(?:yes|no)$/.test(gold) && first === gold && !rest.includes(other);
   return verdict(answersYesNo);
 }
 

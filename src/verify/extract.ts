@@ -97,7 +97,7 @@ function tagged(text: string): Found | null {
 
 function announced(text: string): Found | null {
   const marks =
-    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
+    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|答案\s*(?:是|为)?\s*[:：]?\s*|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
   return lastClause(text, marks, 'final-answer');
 }
 
@@ -148,6 +148,11 @@ function clause(text: string): string {
 const pleasantry =
   /^\s*(?:I hope|Let me know|Is there anything|Do you (?:have|want)|Please let|Feel free)\b/i;
 
+/** "Thus 20%": words that only introduce a number. */
+function statesNumber(bare: string): boolean {
+  return /\d/.test(bare) && isProse(bare);
+}
+
 /** Formulas that stand on several lines count as one. */
 function joinedFormulas(text: string): string {
   return text
@@ -172,7 +177,11 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
   }
   const isShort = bare.split(/\s+/).length <= 3;
   const holdsValue = /[\p{L}\p{N}]/u.test(bare.replace(/\\[a-zA-Z]+/g, ''));
-  if (isBare && holdsValue && (readNumbers(bare).length > 0 || (isShort && line === text))) {
+  if (
+    isBare &&
+    holdsValue &&
+    (readNumbers(bare).length > 0 || (isShort && line === text && !statesNumber(bare)))
+  ) {
     return { answer: line, how: 'bare', position };
   }
   const formula = wholeFormula(line);
@@ -256,7 +265,9 @@ function tidy(found: Found, choices: readonly string[]): ExtractedAnswer {
   const words = trimmed.split(/\s+/).length;
   const letter = choices.length > 0 ? namedLetter(trimmed, choices) : undefined;
   if (letter) return { answer: letter, how: found.how };
-  if (found.how === 'boxed' || words < 4) return { answer: trimmed, how: found.how };
+  if (found.how === 'boxed' || words < 4 || !isProse(plainMath(trimmed))) {
+    return { answer: trimmed, how: found.how };
+  }
   const value = narrowed(trimmed, choices);
   return { answer: value ?? trimmed, how: found.how };
 }

@@ -44,7 +44,10 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '≤': '<=',
   '≥': '>=',
   '≠': '!=',
-  '≈': '=',
+  '≃': '≈',
+  '≅': '≈',
+  '…': '…',
+  '⋯': '…',
   '±': '\\pm ',
   '∪': '\\cup ',
   '∈': '\\in ',
@@ -103,7 +106,8 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\lt(?![a-zA-Z])/g, '<'],
   [/\\gt(?![a-zA-Z])/g, '>'],
   [/\\neq?(?![a-zA-Z])/g, '!='],
-  [/\\approx(?![a-zA-Z])/g, '='],
+  [/\\(?:approx|simeq|doteq|fallingdotseq)(?![a-zA-Z])/g, '≈'],
+  [/\\(?:l|c|v)?dots[bcimo]?(?![a-zA-Z])/g, '…'],
   [/\\(?:cdot|times|ast)(?![a-zA-Z])/g, '*'],
   [/\\div(?![a-zA-Z])/g, '/'],
   [/\\(?:mid|vert|[lr]vert|lVert|rVert|Vert|\|)(?![a-zA-Z])/g, '|'],
@@ -149,7 +153,10 @@ const blackboard =
 /** Plain notation of one answer: no `$`, sizing or font commands, one spelling per sign, single spaces.
  *  Grouping braces stay; set braces become `setOpen` and `setClose`. Linear in the length of the text. */
 export function plainMath(answer: string): string {
-  let text = rewriteCharacters(answer).replace(/\*\*|__|`/g, '');
+  let text = rewriteCharacters(answer)
+    // A power in calculator style; other double asterisks are bold print.
+    .replace(/(?<=[\w)\]])\*\*(?=[\w(-])/g, '^')
+    .replace(/\*\*|__|`/g, '');
   // JSON that was escaped twice has two backslashes before a command; in a matrix they end a row.
   if (!text.includes('\\begin')) text = text.replace(/\\\\(?=[a-zA-Z{}%,;!()[\]])/g, '\\');
   else text = text.replaceAll('\\\\', rowEnd);
@@ -161,7 +168,7 @@ export function plainMath(answer: string): string {
   for (const [pattern, replacement] of commandRewrites) text = text.replace(pattern, replacement);
   text = text.replace(/\s+/g, ' ').trim();
   // The dots of 0.333... are no full stops.
-  text = text.replace(/(?<=\d)\s*(?:\.{3,}|\\l?dots)$/, '…');
+  text = text.replace(/(?<=\d)\s*\.{3,}$/, '…');
   return trimPunctuation(text);
 }
 
@@ -218,7 +225,7 @@ function decimalDigit(code: number): string {
 function trimPunctuation(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && /[\s:=,;]/.test(text[start] ?? '')) start++;
+  while (start < end && /[\s:=≈,;]/.test(text[start] ?? '')) start++;
   // `5!` is a factorial, "yes!" is not.
   const trails = () =>
     /[\s.,;:?=]/.test(text[end - 1] ?? '') || /[^\d)}]!$/.test(text.slice(end - 2, end));

@@ -21,6 +21,7 @@ export function readName(text: string): ValueName | undefined {
     .trim()
     .replace(/^(?:hence|thus|so|then|therefore|and|we have|m(?=\\angle))\s*,?\s*/i, '');
   if (name === '' || name.length > 60) return undefined;
+  if (name === '\\pi') return undefined;
   if (letter.test(name)) return { text: name.replace(/[{}]/g, ''), isLetter: true };
   const applied = /^([A-Za-z](?:_\{?\w+\}?)?'*(?:\^\{-1\})?)\s*\(\s*([A-Za-z])\s*\)$/.exec(name);
   if (applied?.[1] && applied[2]) {
@@ -40,6 +41,8 @@ export function readName(text: string): ValueName | undefined {
     return { text: name, isLetter: false };
   }
   const node = parseExpression(name);
+  // f(2) names a value, whatever is in the brackets.
+  if (node?.kind === 'unknown') return { text: name, isLetter: false };
   return node && isPureName(node) ? { text: name, isLetter: false } : undefined;
 }
 

@@ -19,7 +19,8 @@ export interface NumberReading extends Constant {
 
 /** Every number that `text` can be read as: none, one, or two where the comma is ambiguous.
  *  @param text plain notation (see `plainMath`) */
-export function readNumbers(text: string): NumberReading[] {
+export function readNumbers(written: string): NumberReading[] {
+  const text = withoutScaleWords(written);
   const special = infinite(text) ?? numeral(text) ?? ratio(text) ?? angle(text);
   if (special) return [special];
   const { core, percent, unit } = splitUnit(withoutCurrency(text));
@@ -33,6 +34,25 @@ export function readNumbers(text: string): NumberReading[] {
     readings.push({ kind: 'number', ...value, decimal, percent, ...(unit && { unit }) });
   }
   return readings;
+}
+
+const scales: Readonly<Record<string, string>> = {
+  hundred: '2',
+  thousand: '3',
+  million: '6',
+  billion: '9',
+  trillion: '12',
+};
+
+/** `1.5 million` and `3rd`. */
+function withoutScaleWords(text: string): string {
+  if (!/\d\s*[a-z]/i.test(text)) return text;
+  return text
+    .replace(
+      /(\d)\s*(hundred|thousand|million|billion|trillion)\b/gi,
+      (_, digit: string, word: string) => `${digit}*10^{${scales[word.toLowerCase()]}}`,
+    )
+    .replace(/^(\d+)(?:st|nd|rd|th)\b/, '$1');
 }
 
 function evaluate(text: string): Constant | undefined {

@@ -26,6 +26,13 @@ export type Reading =
   | { readonly kind: 'domain'; readonly name: string }
   /** Of three and more: 1:2:3. */
   | { readonly kind: 'ratio'; readonly terms: readonly number[] }
+  /** x ≡ 2 (mod 5); the residue in [0, modulus). */
+  | {
+      readonly kind: 'congruence';
+      readonly name: string;
+      readonly residue: bigint;
+      readonly modulus: bigint;
+    }
   | { readonly kind: 'text'; readonly folded: string }
   | SymbolicReading;
 
@@ -69,6 +76,12 @@ function read(text: string, depth: number): Reading[] {
   if (text === '') return [];
   const letter = /^\(?\s*([A-Za-z])\s*[).:]?$/.exec(text)?.[1];
   if (letter) return [{ kind: 'letter', letter: letter.toUpperCase(), written: letter }];
+  // "B. 5 cm" is the letter and its text.
+  const lettered = depth === 0 ? /^(?:\(([A-Z])\)|([A-Z])[).:])\s+(\S.*)$/s.exec(text) : null;
+  if (lettered) {
+    const written = lettered[1] ?? lettered[2] ?? '';
+    return [{ kind: 'letter', letter: written, written }, ...read(lettered[3] ?? '', depth + 1)];
+  }
   const numbers = readNumbers(text);
   if (numbers.length > 0 && !/[,;:]|\b(?:and|or)\b/.test(text)) return numbers;
   const readings: Reading[] = [...numbers];
@@ -110,8 +123,8 @@ function symbolicForm(text: string): string {
 function readParts(text: string, depth: number): Reading[] {
   const domain = /^[ℤℕℚℂ](?:\^\+|\^\{\+\})?$/.exec(text)?.[0];
   if (domain) return [{ kind: 'domain', name: domain }];
-  const ratio = readRatio(text);
-  if (ratio) return [ratio];
+  const special = readRatio(text) ?? readCongruence(text);
+  if (special) return [special];
   if (splitTop(text).length === 1) {
     const member = /^[^=<>([{\u2983]{1,30}?\\in(?![a-zA-Z])\s*/.exec(text)?.[0];
     if (member) return read(text.slice(member.length), depth + 1);
@@ -138,6 +151,18 @@ function readRatio(text: string): Reading | undefined {
   return terms.some(Number.isNaN) ? undefined : { kind: 'ratio', terms };
 }
 
+function readCongruence(text: string): Reading | undefined {
+  const match =
+    /^(.{1,40}?)\s*\\equiv\s*(-?\d{1,30})\s*(?:\\pmod|\(\s*\\?mod)\s*\{?\s*(\d{1,30})\s*\}?\s*\)?$/.exec(
+      text,
+    );
+  if (!match) return undefined;
+  const modulus = BigInt(match[3] ?? '0');
+  if (modulus === 0n) return undefined;
+  const residue = ((BigInt(match[2] ?? '0') % modulus) + modulus) % modulus;
+  return { kind: 'congruence', name: symbolicForm(match[1] ?? ''), residue, modulus };
+}
+
 /** `{1,2}` is most often a set whose backslashes got lost. */
 function readBraced(inner: string, depth: number): Reading[] {
   return read(inner, depth + 1).map((reading) =>
@@ -151,11 +176,16 @@ function readRelated(statement: Statement, depth: number): Reading[] {
   if (!isEquation(statement)) return [{ kind: 'relation', statement }];
   const { terms } = statement;
   const [first = '', last = ''] = [terms[0], terms.at(-1)];
+  if (statement.isRounded) return readRounded(statement, depth);
   const name = readName(first);
   // A chain such as z = 1 + 1 = 2 ends in its value.
   if (name || terms.length > 2) {
     const value = read(last, depth + 1);
     return assignments(name ?? { text: '', isLetter: false }, value, statement);
+  }
+  // Of a left side that nobody can read, a limit or an intersection, the value is on the right.
+  if (!parseExpression(first)) {
+    return assignments({ text: first, isLetter: false }, read(last, depth + 1), statement);
   }
   const nameAtEnd = readName(last);
   if (nameAtEnd?.isLetter && readNumbers(first).length > 0) {
@@ -164,6 +194,18 @@ function readRelated(statement: Statement, depth: number): Reading[] {
   // 2 + 2 = 4 says 4.
   const isWorking = readNumbers(first).length > 0 && readNumbers(last).length > 0;
   return isWorking ? read(last, depth + 1) : [{ kind: 'equation', statement }];
+}
+
+/** `x = 70/9 ≈ 7.78` says both values. */
+function readRounded({ terms, operators }: Statement, depth: number): Reading[] {
+  const exact = terms.slice(0, -1);
+  const [only = ''] = exact;
+  const rounded = read(terms.at(-1) ?? '', depth + 1);
+  if (exact.length > 1) {
+    const statement = { terms: exact, operators: operators.slice(0, -1), isRounded: false };
+    return [...readRelated(statement, depth), ...rounded];
+  }
+  return readName(only)?.isLetter ? rounded : [...read(only, depth + 1), ...rounded];
 }
 
 /** `(x, y) = (1, 2)` names two values. */

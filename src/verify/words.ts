@@ -57,7 +57,8 @@ export function isMathWord(word: string): boolean {
 /** Whether words of a language stand between or beside formulas; "and" and "or" only join them.
  *  @param text plain notation */
 export function isProse(text: string): boolean {
-  const words = text.replace(/\\[a-zA-Z]+/g, ' ').match(/[A-Za-z]{3,}/g) ?? [];
+  const words =
+    text.replace(/\\(?:begin|end)\s*\{[a-z*]*\}|\\[a-zA-Z]+/g, ' ').match(/[A-Za-z]{3,}/g) ?? [];
   return words.some(
     (word) =>
       /[aeiouy]/i.test(word) &&

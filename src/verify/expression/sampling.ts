@@ -73,6 +73,10 @@ export function proportion(a: Expression, b: Expression): 1 | -1 | 'different' |
   if (isTooSteep(a) || isTooSteep(b)) return 'unknown';
   const variables = [...new Set([...variablesOf(a), ...variablesOf(b)])];
   if (variables.length > 24) return 'unknown';
+  if (variables.length === 0) {
+    const same = sampleBoth(a, b, exactly);
+    return same === 'equal' ? 1 : same;
+  }
   let factor: Value | undefined;
   let agreement = 0;
   for (let index = 0; index < maxPoints && agreement < wantedPoints; index++) {
