@@ -193,8 +193,8 @@ function compareAsExpressions(gold: Reading, predicted: Reading, rules: Rules): 
   return sameExpression(left, named, expressionTolerance(left, named, rules));
 }
 
-/** What is mathematics beyond the parser may be anything; what is none, such as `-[0,1)`, is nothing
- *  that could be read. Two such are compared as texts were, and left open. */
+/** What is mathematics beyond the parser may be anything. What is none, such as `-[0,1)` or
+ *  `AB \perp CD`, is compared as a text. */
 function compareUnread(gold: Reading, predicted: Reading): Sameness {
   const unread = [gold, predicted].filter(
     (reading) => reading.kind === 'symbolic' && reading.expression() === undefined,
@@ -202,7 +202,7 @@ function compareUnread(gold: Reading, predicted: Reading): Sameness {
   const beyond = unread.some(
     (reading) => reading.kind === 'symbolic' && mayHoldValue(reading.text),
   );
-  return beyond || unread.length === 2 ? 'unknown' : 'different';
+  return beyond ? 'unknown' : 'different';
 }
 
 const calculus =

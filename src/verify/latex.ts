@@ -120,6 +120,8 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\(?:R|reals|Reals)(?![a-zA-Z])/g, 'ℝ'],
   [/\\(?:dbinom|tbinom)(?![a-zA-Z])/g, '\\binom'],
   [/\\var(?=(?:phi|theta|epsilon|rho|sigma)(?![a-zA-Z]))/g, '\\'],
+  [/\\(?:color|textcolor|colorbox)\s*\{[^{}]*\}/g, ''],
+  [/(?<!\\)\bsqrt\s*(\d+(?:\.\d+)?)/g, '\\sqrt{$1}'],
   [/\\(?:phantom|hphantom|vphantom|label|tag)\s*\{[^{}]*\}/g, ''],
   [
     /\\(?:nonumber|notag|rm|bf|it|boldsymbol|mathstrut|strut|nolimits|textstyle|scriptstyle)(?![a-zA-Z])/g,
@@ -154,6 +156,9 @@ const blackboard =
  *  Grouping braces stay; set braces become `setOpen` and `setClose`. Linear in the length of the text. */
 export function plainMath(answer: string): string {
   let text = rewriteCharacters(answer)
+    .replace(/\\sqrt (\d+(?:\.\d+)?)/g, (match, digits: string) =>
+      answer.includes('√') ? `\\sqrt{${digits}}` : match,
+    )
     // A power in calculator style; other double asterisks are bold print.
     .replace(/(?<=[\w)\]])\*\*(?=[\w(-])/g, '^')
     .replace(/\*\*|__|`/g, '');
@@ -228,7 +233,8 @@ function trimPunctuation(text: string): string {
   while (start < end && /[\s:=≈,;]/.test(text[start] ?? '')) start++;
   // `5!` is a factorial, "yes!" is not.
   const trails = () =>
-    /[\s.,;:?=]/.test(text[end - 1] ?? '') || /[^\d)}]!$/.test(text.slice(end - 2, end));
+    /[\s.,;:?=]/.test(text[end - 1] ?? '') ||
+    /[a-z]{2}!$/i.test(text.slice(Math.max(start, end - 3), end));
   while (end > start && trails()) end--;
   return text.slice(start, end);
 }

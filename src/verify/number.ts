@@ -52,7 +52,7 @@ function withoutScaleWords(text: string): string {
       /(\d)\s*(hundred|thousand|million|billion|trillion)\b/gi,
       (_, digit: string, word: string) => `${digit}*10^{${scales[word.toLowerCase()]}}`,
     )
-    .replace(/^(\d+)(?:st|nd|rd|th)\b/, '$1');
+    .replace(/^(\d+)\s?(?:st|nd|rd|th)\b/, '$1');
 }
 
 function evaluate(text: string): Constant | undefined {

@@ -92,7 +92,10 @@ function read(text: string, depth: number): Reading[] {
     readings.push({ kind: 'text', folded: foldText(text) });
     if (isLetterProduct(text)) readings.push(symbolic(text));
   }
-  return readings.length > 0 ? readings : [symbolic(text)];
+  if (readings.length > 0) return readings;
+  // YES is a word, ABE a triangle.
+  const isCapitals = /^[A-Z]{2,}(?: [A-Z\d]+)*$/.test(text) && /[AEIOU]/.test(text);
+  return isCapitals ? [symbolic(text), { kind: 'text', folded: foldText(text) }] : [symbolic(text)];
 }
 
 /** Letters of variables side by side: `xyz` may be a product. */
@@ -238,9 +241,10 @@ function readMatrix(text: string, depth: number): Reading[] | undefined {
   const [, before = '', name = '', body = ''] = match;
   const factor = before
     .trim()
-    .replace(/[[({*]+$/, '')
+    .replace(/[[({*|]+$/, '')
     .trim();
-  if (name === 'vmatrix' || (factor !== '' && !/matrix|array/.test(name))) return undefined;
+  if (name === 'vmatrix' || factor === '\\det') return readDeterminant(body, depth);
+  if (factor !== '' && !/matrix|array/.test(name)) return undefined;
   const rows = body
     .split(rowEnd)
     .map((row) => row.trim().replace(/^\[[^\]]*\]\s*/, ''))
@@ -264,6 +268,26 @@ function readMatrix(text: string, depth: number): Reading[] | undefined {
     return cells.length === 1 ? [...(cells[0] ?? [])] : [collection('(', ')', cells, row)];
   });
   return [collection('(', ')', items, text)];
+}
+
+/** Up to three rows, written out. */
+function readDeterminant(body: string, depth: number): Reading[] | undefined {
+  const cells = body
+    .split(rowEnd)
+    .filter((row) => row.trim() !== '')
+    .map((row) => row.split('&').map((cell) => `(${plainMath(cell)})`));
+  if (cells.length > 3 || cells.some((row) => row.length !== cells.length)) return undefined;
+  return read(determinant(cells), depth + 1);
+}
+
+function determinant(cells: readonly (readonly string[])[]): string {
+  const [first = [], ...rest] = cells;
+  if (rest.length === 0) return first[0] ?? '0';
+  const terms = first.map((cell, column) => {
+    const minor = rest.map((row) => row.filter((_, index) => index !== column));
+    return `${column % 2 === 0 ? '+' : '-'}${cell}*(${determinant(minor)})`;
+  });
+  return terms.join('');
 }
 
 /** `if x > 0,` without its words. */

@@ -41,7 +41,7 @@ function collectionSets({ open, close, items, text }: CollectionReading): RealSe
   if (open === '∪' || /\bor\b/.test(text)) return [united];
   const common = all.reduce(intersection);
   // "x < -1, x > 1" can't mean both at once.
-  return /\band\b/.test(text) ? [common] : [united, ...(common.length > 0 ? [common] : [])];
+  return [/\band\b/.test(text) || common.length > 0 ? common : united];
 }
 
 /** x = 2 in a list of conditions is a point. */
