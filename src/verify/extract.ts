@@ -136,6 +136,7 @@ function clause(text: string): string {
   let inMath = false;
   for (let index = 0; index < line.length; index++) {
     if (line[index] === '$') inMath = !inMath;
+    if (line[index] === '。' && !inMath) return line.slice(0, index);
     const after = line.slice(index + 1);
     const ends = line[index] === '.' && (/^\s*$/.test(after) || /^["*)]?\s+[A-Z\\<"(]/.test(after));
     // The dot after a choice letter belongs to it: "B. 5 cm".
@@ -277,7 +278,7 @@ function namedLetter(answer: string, choices: readonly string[]): string | undef
   if (choices.some((choice) => choice.trim() === answer)) return undefined;
   const named = new Set([...answer.matchAll(/(?<![\w)])\(([A-Z])\)/g)].map((one) => one[1]));
   if (named.size > 0) return named.size === 1 ? [...named][0] : undefined;
-  return /^([A-Z])[.):]\s+\S/.exec(answer)?.[1];
+  return /^([A-Z])(?:[.):]\s+\S|\s*\()/.exec(answer)?.[1];
 }
 
 function narrowed(sentence: string, choices: readonly string[]): string | undefined {

@@ -77,7 +77,8 @@ function read(text: string, depth: number): Reading[] {
   const letter = /^\(?\s*([A-Za-z])\s*[).:]?$/.exec(text)?.[1];
   if (letter) return [{ kind: 'letter', letter: letter.toUpperCase(), written: letter }];
   // "B. 5 cm" is the letter and its text.
-  const lettered = depth === 0 ? /^(?:\(([A-Z])\)|([A-Z])[).:])\s+(\S.*)$/s.exec(text) : null;
+  const lettered =
+    depth === 0 ? /^(?:\(([A-Z])\)|([A-Z])[).:])\s+(?!and\b|or\b|\()(\S.*)$/s.exec(text) : null;
   if (lettered) {
     const written = lettered[1] ?? lettered[2] ?? '';
     return [{ kind: 'letter', letter: written, written }, ...read(lettered[3] ?? '', depth + 1)];
