@@ -56,7 +56,8 @@ const maxQuickItems = 24;
 /** What rules decide about ordinary answers needs no other process. */
 function quickComparison(gold: Gold, predicted: string): Comparison | undefined {
   const both = gold.answer + predicted;
-  if (both.length > 2 * maxQuickLength || both.split(',').length > maxQuickItems) return undefined;
+  if (both.length > 2 * maxQuickLength || both.split(/[,;&]|\b(?:or|and)\b/).length > maxQuickItems)
+    return undefined;
   const comparison = compareAnswers(gold, predicted);
   return comparison.reason === 'needs-symbolic' ? undefined : comparison;
 }

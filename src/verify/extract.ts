@@ -183,22 +183,42 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
     holdsValue &&
     (readNumbers(bare).length > 0 || (isShort && line === text && !statesNumber(bare)))
   ) {
-    return { answer: line, how: 'bare', position };
+    return { answer: line.replace(/^it\s+is\s+(?=\S)/i, ''), how: 'bare', position };
   }
   const formula = wholeFormula(line);
   if (formula !== undefined) return { answer: afterEquals(formula), how: 'bare', position };
   // `x = 3 or x = 5` is an answer as a whole.
-  if (line.length <= 300 && holdsValue && !isProse(bare) && afterEquals(line) === line) {
-    return { answer: line, how: 'bare', position };
+  const stated = line.replace(introduction, '');
+  const isWhole = afterEquals(stated) === stated || /≈|\\approx/.test(stated);
+  if (stated.length <= 300 && holdsValue && !isProse(plainMath(stated)) && isWhole) {
+    return { answer: stated, how: 'bare', position };
   }
+  const list = joinedList(line);
+  if (list !== undefined) return { answer: list, how: 'equation', position };
   const equation = /(?:(?<![<>!])=|≈|\\approx)\s*([^=≈<>]+)$/.exec(line)?.[1];
   if (equation !== undefined && /[\p{L}\p{N}]/u.test(equation)) {
     return { answer: equation.split(/\.\s/, 1)[0]?.trim() ?? '', how: 'equation', position };
   }
-  const letter = /\b(?:option|choice)\s*\(?([A-Z])\b\)?/.exec(line)?.[1];
+  const letter = /\b(?:option|choice)\s*(?:is\s*:?\s*)?\(?([A-Z])\b\)?/.exec(line)?.[1];
   if (letter) return { answer: letter, how: 'choice', position };
   const number = lastNumber(line);
   return number ? { answer: number, how: 'last-number', position } : null;
+}
+
+const introduction =
+  /^(?:(?:so|thus|hence|therefore|then|now|and|finally|we|get|have|find|conclude|obtain|this|which|that|it|gives|means|follows|is)\b[,:]?\s+){1,6}/i;
+
+/** `$x = 1$ and $x = 2$.` or `are 2, 3, and 5.` at the end of a sentence. */
+function joinedList(line: string): string | undefined {
+  const end = line.slice(-300);
+  const formulas = /\$[^$]{1,80}\$(?:\s*(?:,|,?\s*(?:and|or))\s*\$[^$]{1,80}\$){1,8}[.\s]*$/.exec(
+    end,
+  );
+  const numbers =
+    /\b(?:are|is)\s*:?\s*(-?\d[\d./]{0,12}(?:\s*(?:,|,?\s*\b(?:and|or)\b)\s*-?\d[\d./]{0,12}){1,12})\s*$/.exec(
+      end.replace(/[.\s]+$/, ''),
+    );
+  return formulas?.[0] ?? numbers?.[1];
 }
 
 /** A line that is one formula. */
@@ -234,8 +254,8 @@ function onlyChoice(line: string, choices: readonly string[]): string | undefine
 
 /** The last formula or number of a sentence, with the sign and unit that belong to it. */
 function lastNumber(line: string): string | undefined {
-  const formula = [...line.matchAll(/\$([^$]+)\$|\\\((.+?)\\\)/g)].at(-1);
-  if (formula) return afterEquals(formula[1] ?? formula[2] ?? '');
+  const formula = [...line.matchAll(/\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]/g)].at(-1);
+  if (formula) return afterEquals(formula[1] ?? formula[2] ?? formula[3] ?? '');
   const number =
     /(?<![\w\\^_{(])[-−]?\s?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s*\/\s*\d+)?\s?(?:%|°|percent\b)?/g;
   const last = [...line.matchAll(number)].at(-1)?.[0].trim();

@@ -40,7 +40,7 @@ function infinite(term: string): Expression | undefined {
  *  @returns undefined for several unknowns, none, or what can't be solved */
 export function solutionSet(statement: Statement): RealSet | undefined {
   const pairs = pairsOf(statement);
-  if (!pairs) return undefined;
+  if (!pairs || statement.terms.some((term) => term.length > maxTermLength)) return undefined;
   const replaced = pairs.map(({ left, right, operator }) => ({
     left: withoutOpaque(left),
     right: withoutOpaque(right),
@@ -69,6 +69,8 @@ function withoutOpaque(node: Expression): Expression {
   return { ...node, args: node.args.map(withoutOpaque) };
 }
 
+/** A term is evaluated a thousand times. In UTF-16 units. */
+const maxTermLength = 100;
 const maxReach = 1e5;
 
 function solvePair({ left, right, operator }: Pair, unknown: string): RealSet | undefined {

@@ -21,7 +21,10 @@ const named: readonly (readonly [RegExp, RealSet])[] = [
     /^ℝ\s*(?:\^\s*\{?\s*\+\s*\}?|_\s*\{?\s*(?:\+|>\s*0)\s*\}?)$/,
     interval(0, false, Infinity, false),
   ],
-  [/^(?:∅|(?:the\s+)?empty\s+set|no\s+(?:real\s+)?solutions?)$/i, emptySet],
+  [
+    /^(?:∅|(?:the\s+)?empty\s+set|(?:there\s+(?:is|are)\s+)?no\s+(?:real\s+)?(?:solutions?|roots?)(?:\s+exists?)?)$/i,
+    emptySet,
+  ],
 ];
 
 /** @param text plain notation (see `plainMath`)

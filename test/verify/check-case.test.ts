@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { type CheckCase, checkCase } from '../../src/verify/check-case.js';
 import { createComparer } from '../../src/verify/comparer.js';
+import { responseCases } from './cases/responses.js';
 
 describe('a line of steptree check', { timeout: 120_000 }, () => {
   const comparer = createComparer({ checkTimeoutMs: 2_000, checkMemoryMb: 128 });
@@ -38,6 +39,17 @@ describe('a line of steptree check', { timeout: 120_000 }, () => {
   ])('%s: %j is %s', async (gold, predicted, expected) => {
     expect(await verdict(gold, predicted)).toBe(expected);
   });
+
+  it.each(responseCases.responses?.equal ?? [])('%s is met by %j', async (gold, predicted) => {
+    expect(await verdict(gold, predicted)).toBe('equal');
+  });
+
+  it.each(responseCases.responses?.different ?? [])(
+    '%s is not met by %j',
+    async (gold, predicted) => {
+      expect(await verdict(gold, predicted)).toBe('different');
+    },
+  );
 
   it('is equal if any of several gold answers is met', async () => {
     const both = { gold: ['1/2', '0.6'], predicted: '0.6' };
