@@ -19,6 +19,7 @@ const BAD_INPUT = [
   'RUN_PROBLEM_CHANGED',
   'SPLITTER_',
   'STRATEGY_',
+  'VIEW_',
   'ONNX_CONFIG',
   'ONNX_FOLDER',
   'ONNX_GRAPH',

@@ -10,6 +10,7 @@ import { figmathCommand } from './figmath.js';
 import { labelCommand } from './label.js';
 import { scoreCommand } from './score.js';
 import { solveCommand } from './solve.js';
+import { viewCommand } from './view.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -77,6 +78,7 @@ Examples:
   $ steptree label problems/problems.jsonl --out run
   $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
   $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
+  $ steptree view run                               look at its trees in a browser
   $ steptree export run --to trl --out prm-data.jsonl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
@@ -88,6 +90,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     benchCommand,
     exportCommand,
     figmathCommand,
+    viewCommand,
     demoCommand,
     doctorCommand,
   ];
