@@ -107,7 +107,7 @@ export async function listen(dir: string, options: ViewFolderOptions, port: numb
     return reply.code(status).send(body);
   });
   app.get('/', (_, reply) => reply.redirect('/ui/'));
-  registerViewer(app, { dir, ...options });
+  await registerViewer(app, { dir, ...options });
   try {
     await app.listen({ host: '127.0.0.1', port });
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The viewer as a part of a server: the page under /ui/, its JSON under /api/view/, all read only. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { SteptreeError } from '../../search/errors.js';
 import { type BuiltPage, PAGE_CSP, readBuiltPage } from './view-built.js';
@@ -24,13 +24,13 @@ const pictureIds = z.strictObject({
 /** Adds the viewer's routes to a server. They sit in a scope of their own, so that their errors and
  *  headers touch no other route, and the server's own hooks (keys, limits) hold for them too.
  *
- *      registerViewer(app, { dir: 'runs' });   // http://…/ui/
+ *      await app.register(registerViewer, { dir: 'runs' });   // http://…/ui/
  *
  *  @throws SteptreeError VIEW_FOLDER_MISSING, VIEW_NOT_BUILT */
-export function registerViewer(app: FastifyInstance, options: ViewerOptions): void {
+export const registerViewer: FastifyPluginAsync<ViewerOptions> = async (app, options) => {
   const folder = new ViewFolder(options.dir, options);
   const page = options.page ?? readBuiltPage();
-  app.register(async (scope) => {
+  await app.register(async (scope) => {
     scope.setErrorHandler((error, request, reply) => {
       const { status, body } = httpError(error);
       if (status === 500) request.log.error(error);
@@ -39,7 +39,7 @@ export function registerViewer(app: FastifyInstance, options: ViewerOptions): vo
     addPage(scope, page);
     addData(scope, folder);
   });
-}
+};
 
 function addPage(scope: FastifyInstance, page: BuiltPage): void {
   scope.get('/ui', (_, reply) => reply.redirect('ui/'));
@@ -63,6 +63,10 @@ function send(reply: FastifyReply, page: BuiltPage, name: string): FastifyReply 
 
 function addData(scope: FastifyInstance, folder: ViewFolder): void {
   const json = (reply: FastifyReply) => secure(reply).header('cache-control', 'no-cache');
+  scope.get('/api/view/about', async (_, reply) => {
+    const canSolve = scope.hasRoute({ method: 'POST', url: '/v1/chat/completions' });
+    return json(reply).send({ canSolve });
+  });
   scope.get('/api/view/runs', async (_, reply) => json(reply).send({ runs: await folder.runs() }));
   scope.get('/api/view/run', async (request, reply) => {
     const { run } = parseQuery(ids, request);

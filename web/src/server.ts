@@ -1,0 +1,81 @@
+/** Requests to the server that the page came from. */
+
+/** The key of the service, where it wants one. Kept in memory only: it ends with the page. */
+let apiKey = '';
+
+export function setApiKey(key: string): void {
+  apiKey = key.trim();
+}
+
+export class ServerError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @param path from the folder above the page's, `api/view/runs`
+ *  @throws ServerError for every answer but 2xx and 304, in the server's own words */
+export async function serverFetch(path: string, options: RequestInit): Promise<Response> {
+  const headers = new Headers(options.headers);
+  if (apiKey !== '') headers.set('authorization', `Bearer ${apiKey}`);
+  let reply: Response;
+  try {
+    reply = await fetch(new URL(`../${path}`, document.baseURI), { ...options, headers });
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') throw error;
+    throw new ServerError(0, 'OFFLINE', 'The server does not answer; is it still running?');
+  }
+  if (reply.ok || reply.status === 304) return reply;
+  throw await readError(reply);
+}
+
+async function readError(reply: Response): Promise<ServerError> {
+  const body = (await reply.json().catch(() => null)) as {
+    error?: { code?: string; message?: string };
+  } | null;
+  const { code = '', message = `The server answered with ${reply.status}.` } = body?.error ?? {};
+  return new ServerError(reply.status, code ?? '', message);
+}
+
+/** Events of a server-sent stream, read with fetch, so that a key can go along. */
+export async function* serverEvents(
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly event: string; readonly data: string }> {
+  const reply = await serverFetch(path, { signal, headers: { accept: 'text/event-stream' } });
+  if (reply.body) yield* parseEvents(reply.body);
+}
+
+/** Server-sent events as the HTML standard has them, but for `id` and `retry`. */
+export async function* parseEvents(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<{ readonly event: string; readonly data: string }> {
+  const reader = body
+    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
+    .getReader();
+  let buffer = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    buffer += value.replaceAll('\r\n', '\n');
+    for (let end = buffer.indexOf('\n\n'); end >= 0; end = buffer.indexOf('\n\n')) {
+      const event = parseEvent(buffer.slice(0, end));
+      buffer = buffer.slice(end + 2);
+      if (event) yield event;
+    }
+  }
+}
+
+function parseEvent(text: string): { event: string; data: string } | null {
+  let event = 'message';
+  const data: string[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith('event:')) event = line.slice(6).trim();
+    else if (line.startsWith('data:')) data.push(line.slice(line[5] === ' ' ? 6 : 5));
+  }
+  return data.length === 0 ? null : { event, data: data.join('\n') };
+}
