@@ -1,4 +1,5 @@
 /** Requests to the server that the page came from. */
+import { parseEvents, type ServerEvent } from './model/events.js';
 
 /** The key of the service, where it wants one. Kept in memory only: it ends with the page. */
 let apiKey = '';
@@ -45,37 +46,7 @@ async function readError(reply: Response): Promise<ServerError> {
 export async function* serverEvents(
   path: string,
   signal: AbortSignal,
-): AsyncGenerator<{ readonly event: string; readonly data: string }> {
+): AsyncGenerator<ServerEvent> {
   const reply = await serverFetch(path, { signal, headers: { accept: 'text/event-stream' } });
   if (reply.body) yield* parseEvents(reply.body);
-}
-
-/** Server-sent events as the HTML standard has them, but for `id` and `retry`. */
-export async function* parseEvents(
-  body: ReadableStream<Uint8Array>,
-): AsyncGenerator<{ readonly event: string; readonly data: string }> {
-  const reader = body
-    .pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
-    .getReader();
-  let buffer = '';
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    buffer += value.replaceAll('\r\n', '\n');
-    for (let end = buffer.indexOf('\n\n'); end >= 0; end = buffer.indexOf('\n\n')) {
-      const event = parseEvent(buffer.slice(0, end));
-      buffer = buffer.slice(end + 2);
-      if (event) yield event;
-    }
-  }
-}
-
-function parseEvent(text: string): { event: string; data: string } | null {
-  let event = 'message';
-  const data: string[] = [];
-  for (const line of text.split('\n')) {
-    if (line.startsWith('event:')) event = line.slice(6).trim();
-    else if (line.startsWith('data:')) data.push(line.slice(line[5] === ' ' ? 6 : 5));
-  }
-  return data.length === 0 ? null : { event, data: data.join('\n') };
 }

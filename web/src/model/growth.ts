@@ -1,5 +1,7 @@
 /** In which order a tree's nodes came to be. */
+import { qValue } from '../../../search/labels/candidate-pool.js';
 import type { Selection } from '../../../search/labels/result.js';
+import type { ViewPuct } from '../../../src/server/view-types.js';
 import type { ViewNode, ViewTree } from './view-tree.js';
 
 export interface Growth {
@@ -33,22 +35,36 @@ export function omegaPrmGrowth(tree: ViewTree, selections: readonly Selection[])
   const searches = [0];
   const used = new Int32Array(nodes.length);
   const byPrefix = indexByPrefix(tree);
+  const visits = new Int32Array(nodes.length);
+  const taken = new Set<string>();
   times[0] = 0;
   let now = 0;
   selections.forEach(({ prefix, rollout }, search) => {
     const text = rollout.join(SEPARATOR);
-    const holders = (byPrefix.get(prefix.join(SEPARATOR)) ?? []).filter((at) =>
-      nodes[at]?.incorrectRollouts.some((one) => one.join(SEPARATOR) === text),
-    );
-    const selected = holders.find((at) => (times[at] ?? -1) >= 0);
+    const holders = (byPrefix.get(prefix.join(SEPARATOR)) ?? []).filter((at) => {
+      const holds = nodes[at]?.incorrectRollouts.some((one) => one.join(SEPARATOR) === text);
+      const isWaiting = (times[at] ?? -1) >= 0 && !taken.has(`${at} ${text}`);
+      // A state that never recovers is not searched.
+      return holds && isWaiting && (nodes[at]?.value ?? 0) > 0;
+    });
+    // Several states may have these steps. The search took the one of the highest priority.
+    const priority = (at: number) => priorityOf(tree, at, rollout, visits[at] ?? 0, search);
+    const selected = holders.sort(
+      (a, b) =>
+        priority(b) - priority(a) ||
+        (visits[a] ?? 0) - (visits[b] ?? 0) ||
+        (times[a] ?? 0) - (times[b] ?? 0),
+    )[0];
     if (selected === undefined) return;
+    visits[selected] = (visits[selected] ?? 0) + 1;
+    taken.add(`${selected} ${text}`);
     for (const created of searchAgain(nodes, used, selected, rollout)) {
       now++;
       times[created] = now;
       searches[now] = search + 1;
     }
   });
-  let isExact = selections.length > 0 || nodes.length === 1;
+  let isExact = true;
   // Parents come first in the numbering.
   for (const { index, parent, ends } of nodes) {
     if ((times[index] ?? -1) >= 0) continue;
@@ -60,6 +76,23 @@ export function omegaPrmGrowth(tree: ViewTree, selections: readonly Selection[])
 
 const SEPARATOR = '\u0001';
 
+/** Q + U at the moment of a selection, when so many searches were done. */
+function priorityOf(
+  { nodes, puct }: ViewTree,
+  at: number,
+  rollout: readonly string[],
+  visits: number,
+  searches: number,
+): number {
+  const { cPuct } = puct ?? MM_PRM;
+  const u = (cPuct * Math.sqrt(searches)) / (1 + visits);
+  return qValue(nodes[at]?.value ?? 0, rollout, puct ?? MM_PRM) + u;
+}
+
+/** MM-PRM's values, for files that don't tell theirs. */
+const MM_PRM: ViewPuct = { cPuct: 0.125, alpha: 0.5, beta: 0.9, lengthScale: 500 };
+
+/** The states that the binary search of a rollout made below a state, in order. */
 function* searchAgain(
   nodes: readonly ViewNode[],
   used: Int32Array,
@@ -71,8 +104,7 @@ function* searchAgain(
   let right = rollout.length - 1;
   while (left <= right) {
     const middle = (left + right) >> 1;
-    const segment = rollout.slice(left, middle + 1);
-    const child = nextChild(nodes, used, parent, segment);
+    const child = nextChild(nodes, used, parent, rollout.slice(left, middle + 1));
     // A midpoint without a gradable rollout was not added, and ended its search.
     if (child === null) return;
     yield child;

@@ -1,5 +1,6 @@
 /** The playground: a picture and a question, solved while one looks on. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { parseEvents } from '../model/events.js';
 import { createdInOrder } from '../model/growth.js';
 import { LiveTrace, reportOf, type TraceJson } from '../model/live-trace.js';
 import { type TraceNode, traceTree, type ViewTree } from '../model/view-tree.js';
@@ -10,7 +11,7 @@ import { CandidateList, SolveFacts } from '../parts/problem-side.js';
 import { StatePanel } from '../parts/state-panel.js';
 import { TreePane } from '../parts/tree-pane.js';
 import { go, link } from '../route.js';
-import { parseEvents, ServerError, serverEvents, serverFetch } from '../server.js';
+import { ServerError, serverEvents, serverFetch } from '../server.js';
 import { useTreeKeys, useTreeState } from '../tree/use-tree-state.js';
 import { useLoad } from '../use-data.js';
 

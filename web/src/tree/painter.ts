@@ -2,7 +2,7 @@
  *  tree: columns are searched by place, and what falls onto the same pixels is drawn once. */
 import { COLUMN, lowerBound, type TreeLayout } from '../model/layout.js';
 import type { ViewNode } from '../model/view-tree.js';
-import { type Camera, columnZoom, READABLE_ZOOM } from './camera.js';
+import { acrossOf, type Camera, READABLE_ZOOM } from './camera.js';
 
 export interface Scene {
   readonly nodes: readonly ViewNode[];
@@ -46,8 +46,8 @@ export interface Frame {
 }
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-/** Room of a label at zoom 1. */
-const LABEL_WIDTH = COLUMN - 62;
+/** How far in front of its children a trunk stands, at zoom 1. */
+const TRUNK = 20;
 const LABEL_GAP = 6;
 
 export function paint(
@@ -77,7 +77,7 @@ class FramePainter {
     private readonly frame: Frame,
   ) {
     const room = 20 / camera.zoom;
-    this.across = columnZoom(camera.zoom);
+    this.across = acrossOf(camera);
     this.top = camera.y - room;
     this.bottom = camera.y + frame.height / camera.zoom + room;
   }
@@ -88,6 +88,7 @@ class FramePainter {
     const last = Math.ceil((this.camera.x + this.frame.width / this.across) / COLUMN);
     const inView = columns.slice(Math.max(0, first), Math.max(0, last + 1));
     for (const column of inView) this.links(column);
+    this.context.globalAlpha = 1;
     this.pathLinks();
     for (const column of inView) this.circles(column);
     if (this.camera.zoom >= READABLE_ZOOM) for (const column of inView) this.texts(column);
@@ -107,45 +108,51 @@ class FramePainter {
     return !growth || (growth.times[node] as number) <= growth.now;
   }
 
-  /** Stubs and trunks of one column to their parents, as brackets. */
+  /** Brackets from one column to its parents: a trunk for each parent, a stub for each child. Drawn as
+   *  rectangles on whole pixels, which cost a fraction of stroked lines. */
   private links(column: Int32Array): void {
     const { layout, nodes } = this.scene;
-    const parentY = (i: number) => {
-      const parent = nodes[column[i] as number]?.parent ?? -1;
-      return parent < 0 ? Number.NaN : (layout.y[parent] as number);
-    };
-    const low = (i: number) => Math.min(layout.y[column[i] as number] as number, parentY(i));
-    const high = (i: number) => Math.max(layout.y[column[i] as number] as number, parentY(i));
-    const { context } = this;
-    const trunk = trunkRoom(this.across);
-    context.beginPath();
-    let lastParent = -1;
-    let lastParentY = Number.NEGATIVE_INFINITY;
-    let lastY = Number.NEGATIVE_INFINITY;
-    const from = lowerBound(column.length, this.top, high);
-    for (let i = from; i < column.length && low(i) <= this.bottom; i++) {
-      const node = column[i] as number;
-      const parent = nodes[node]?.parent ?? -1;
-      if (parent < 0 || !this.isGrown(node)) continue;
-      const [px, py] = [this.sx(parent), this.sy(parent)];
-      const [x, y] = [this.sx(node), this.sy(node)];
-      const isNear = Math.abs(y - lastY) < MERGED_PX;
-      if (isNear && (parent === lastParent || Math.abs(py - lastParentY) < MERGED_PX)) continue;
-      const bend = crisp(x - trunk);
-      if (parent !== lastParent) {
-        context.moveTo(px, crisp(py));
-        context.lineTo(bend, crisp(py));
-      }
-      context.moveTo(bend, crisp(py));
-      context.lineTo(bend, crisp(y));
-      context.lineTo(x, crisp(y));
-      lastParent = parent;
-      lastParentY = py;
-      lastY = y;
+    const parentOf = (i: number) => nodes[column[i] as number]?.parent ?? -1;
+    const yOf = (i: number) => layout.y[column[i] as number] as number;
+    const parentY = (i: number) => layout.y[parentOf(i)] ?? Number.NaN;
+    this.context.fillStyle = this.palette.link;
+    // Seen from afar they are many, and the states matter more.
+    this.context.globalAlpha = this.camera.zoom < STUB_ZOOM ? 0.4 : 1;
+    const last = { parentY: Number.NaN, y: Number.NaN };
+    let i = lowerBound(column.length, this.top, (at) => Math.max(yOf(at), parentY(at)));
+    while (i < column.length && Math.min(yOf(i), parentY(i)) <= this.bottom) {
+      const first = i;
+      const parent = parentOf(i);
+      // The rest of a large family below the window needs no look.
+      while (i < column.length && parentOf(i) === parent && yOf(i) <= this.bottom) i++;
+      const isCut = i < column.length && parentOf(i) === parent;
+      this.family(column.subarray(first, isCut ? i + 1 : i), parent, last);
+      if (isCut) return;
     }
-    context.strokeStyle = this.palette.link;
-    context.lineWidth = 1;
-    context.stroke();
+  }
+
+  private family(children: Int32Array, parent: number, last: { parentY: number; y: number }): void {
+    const grown = this.scene.growth ? children.filter((node) => this.isGrown(node)) : children;
+    if (grown.length === 0) return;
+    const { context, frame } = this;
+    const px = Math.round(this.sx(parent));
+    const py = Math.round(this.sy(parent));
+    const lowest = this.sy(grown[grown.length - 1] as number);
+    // Seen from afar, many families have the same trunk.
+    if (Math.abs(py - last.parentY) < 1 && Math.abs(lowest - last.y) < MERGED_PX) return;
+    last.parentY = py;
+    last.y = lowest;
+    const x = this.sx(grown[0] as number);
+    const bend = Math.round(x - trunkRoom(this.across));
+    if (py >= 0 && py <= frame.height) context.fillRect(px, py, bend - px, 1);
+    const from = Math.max(-1, Math.min(py, Math.round(this.sy(grown[0] as number))));
+    const to = Math.min(frame.height + 1, Math.max(py, Math.round(lowest)));
+    context.fillRect(bend, from, 1, to - from + 1);
+    if (this.camera.zoom < STUB_ZOOM) return;
+    for (const node of grown) {
+      const y = Math.round(this.sy(node));
+      if (y >= -1 && y <= frame.height) context.fillRect(bend, y, x - bend, 1);
+    }
   }
 
   /** The ways to the chosen end and to the selected node, over the others. */
@@ -194,33 +201,52 @@ class FramePainter {
 
   private circles(column: Int32Array): void {
     const { zoom } = this.camera;
-    const { buckets, radii, matches } = this.scene;
-    const { context, palette } = this;
+    const { buckets, matches, nodes } = this.scene;
     const shrink = Math.max(0.15, Math.min(1, zoom ** 0.6 * 1.1));
+    // By colour, since changing the fill costs more than a fill.
+    const byStyle = new Map<number, number[]>();
     for (const node of this.visible(column, MERGED_PX)) {
-      const bucket = buckets[node] as number;
-      const radius = Math.max(1.2, (radii[node] as number) * shrink * Math.max(1, zoom * 0.9));
       const isDim = matches !== null && matches[node] === 0;
-      context.globalAlpha = isDim ? 0.22 : 1;
-      context.fillStyle = bucket < 0 ? palette.background : (palette.scale[bucket] as string);
-      const [x, y] = [this.sx(node), this.sy(node)];
-      if (radius < 2) {
-        if (bucket < 0) context.fillStyle = palette.none;
-        context.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
-        continue;
-      }
-      context.beginPath();
-      if (this.scene.nodes[node]?.ends)
-        context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-      else context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.fill();
-      if (bucket < 0) {
-        context.strokeStyle = palette.none;
-        context.lineWidth = 1.25;
-        context.stroke();
+      const style = ((buckets[node] as number) + 1) * 2 + (isDim ? 1 : 0);
+      const same = byStyle.get(style);
+      if (same) same.push(node);
+      else byStyle.set(style, [node]);
+    }
+    for (const [style, members] of byStyle) {
+      const bucket = (style >> 1) - 1;
+      this.context.globalAlpha = style & 1 ? 0.22 : 1;
+      for (const node of members) {
+        const radius = Math.max(1.2, this.radiusOf(node) * shrink);
+        this.spot(node, radius, bucket, Boolean(nodes[node]?.ends));
       }
     }
-    context.globalAlpha = 1;
+    this.context.globalAlpha = 1;
+  }
+
+  private radiusOf(node: number): number {
+    return (this.scene.radii[node] as number) * Math.max(1, this.camera.zoom * 0.9);
+  }
+
+  /** A circle, a square where a solution ends, a few pixels where there is room for no more. */
+  private spot(node: number, radius: number, bucket: number, isEnd: boolean): void {
+    const { context, palette } = this;
+    const colour = palette.scale[bucket];
+    const [x, y] = [this.sx(node), this.sy(node)];
+    if (radius < 2.2) {
+      const size = Math.round(2 * radius);
+      context.fillStyle = colour ?? palette.none;
+      context.fillRect(Math.round(x - radius), Math.round(y - radius), size, size);
+      return;
+    }
+    context.fillStyle = colour ?? palette.background;
+    context.beginPath();
+    if (isEnd) context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+    else context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fill();
+    if (colour) return;
+    context.strokeStyle = palette.none;
+    context.lineWidth = 1.25;
+    context.stroke();
   }
 
   private texts(column: Int32Array): void {
@@ -228,16 +254,18 @@ class FramePainter {
     const size = Math.min(1.15, Math.max(0.8, camera.zoom));
     context.font = FONT.replace('12px', `${(12 * size).toFixed(1)}px`);
     context.textBaseline = 'middle';
-    const room = LABEL_WIDTH * this.across;
+    // Up to the trunk of the next column.
+    const span = (COLUMN - TRUNK) * this.across - LABEL_GAP - 20;
+    if (span < 40) return;
     for (const node of this.visible(column, 9)) {
       const label = scene.labels[node] as string;
       if (label === '') continue;
-      const radius = (scene.radii[node] as number) * Math.max(1, camera.zoom * 0.9);
-      const x = this.sx(node) + radius + LABEL_GAP;
+      const x = this.sx(node) + this.radiusOf(node) + LABEL_GAP;
       const y = this.sy(node);
       const mark = END_MARKS[scene.nodes[node]?.ends ?? 'none'] ?? '';
       const value = scene.values[node] as string;
       const valueWidth = value === '' ? 0 : context.measureText(value).width + 6 * size;
+      const room = span - this.radiusOf(node);
       const text = shortened(context, label, room - valueWidth - (mark ? 14 : 0), size);
       const width = valueWidth + context.measureText(text).width;
       context.fillStyle = palette.background;
@@ -258,14 +286,13 @@ class FramePainter {
   }
 
   private rings(): void {
-    const { selected, hovered, radii, layout } = this.scene;
+    const { selected, hovered, layout } = this.scene;
     for (const [node, width, gap] of [
       [hovered, 1.5, 3],
       [selected, 2.5, 3.5],
     ] as const) {
       if (node === null || Number.isNaN(layout.x[node] ?? Number.NaN)) continue;
-      const radius =
-        Math.max(3, (radii[node] as number) * Math.max(1, this.camera.zoom * 0.9)) + gap;
+      const radius = Math.max(3, this.radiusOf(node)) + gap;
       this.context.beginPath();
       this.context.arc(this.sx(node), this.sy(node), radius, 0, 2 * Math.PI);
       this.context.strokeStyle = this.palette.accent;
@@ -278,11 +305,14 @@ class FramePainter {
 /** Nodes nearer than this to the one before are not drawn apart. */
 const MERGED_PX = 1.5;
 
+/** Stubs to children are left away below: trunk and circle touch there. */
+const STUB_ZOOM = 0.12;
+
 const END_MARKS: Readonly<Record<string, string>> = { equal: '✓', different: '✗' };
 
 /** How far in front of its children a trunk stands, in canvas pixels. */
 function trunkRoom(across: number): number {
-  return Math.max(2, 20 * across);
+  return Math.max(2, TRUNK * across);
 }
 
 /** One pixel wide lines lie on pixels. */

@@ -4,8 +4,8 @@ import type { ColourBy } from '../model/colour.js';
 import { nodeAt, type TreeLayout } from '../model/layout.js';
 import { pathTo, type ViewTree } from '../model/view-tree.js';
 import {
+  acrossOf,
   type Camera,
-  columnZoom,
   fitAll,
   openingView,
   READABLE_ZOOM,
@@ -50,7 +50,7 @@ export function TreeCanvas(props: TreeCanvasProps) {
   const { tree, layout, colourBy, matches, growth, selected, onSelect, handle, follow } = props;
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const camera = useRef<Camera>({ x: 0, y: 0, zoom: 1 });
+  const camera = useRef<Camera>({ x: 0, y: 0, zoom: 1, power: 1 });
   const isPlaced = useRef(false);
   const [hover, setHover] = useState<Hover | null>(null);
   const size = useSize(box);
@@ -115,7 +115,7 @@ export function TreeCanvas(props: TreeCanvasProps) {
 
   const nodeUnder = ({ x, y }: { x: number; y: number }) => {
     const { zoom } = camera.current;
-    const across = columnZoom(zoom);
+    const across = acrossOf(camera.current);
     return nodeAt(layout, camera.current.x + x / across, camera.current.y + y / zoom, {
       left: 14 / across,
       right: (zoom >= READABLE_ZOOM ? 180 : 14) / across,
