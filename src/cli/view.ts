@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { SteptreeError } from '../../search/index.js';
 import { addFlags, parseOptions } from '../config/flags.js';
 import { writeFileAtomic } from '../data/files.js';
-import { registerViewer } from '../server/view.js';
+import { registerViewer, type ViewerOptions } from '../server/view.js';
 import { httpError } from '../server/view-errors.js';
 import { ViewFolder, type ViewFolderOptions } from '../server/view-folder.js';
 import { selfContainedPage } from '../server/view-html.js';
@@ -92,7 +92,7 @@ async function serveUntilStopped(
 
 /** The viewer on this machine's loopback interface.
  *  @throws SteptreeError VIEW_PORT_TAKEN, VIEW_FOLDER_MISSING, VIEW_NOT_BUILT */
-export async function listen(dir: string, options: ViewFolderOptions, port: number) {
+export async function listen(dir: string, options: Omit<ViewerOptions, 'dir'>, port: number) {
   const app = Fastify({ logger: false });
   app.addHook('onRequest', async (request, reply) => {
     // A page elsewhere may point a name of its own at this machine (DNS rebinding); then the

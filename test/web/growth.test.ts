@@ -1,5 +1,11 @@
 import { expect, it } from 'vitest';
-import { estimateOptions, omegaPrm, omegaPrmOptions, type StateTree, treeToJson } from '../../search/index.js';
+import {
+  estimateOptions,
+  omegaPrm,
+  omegaPrmOptions,
+  type StateTree,
+  treeToJson,
+} from '../../search/index.js';
 import { createRandom } from '../../search/rng.js';
 import { omegaPrmGrowth } from '../../web/src/model/growth.js';
 import { labelTree } from '../../web/src/model/view-tree.js';
@@ -11,7 +17,10 @@ const OPTIONS = { ...omegaPrmOptions.parse({}), ...estimateOptions.parse({ numRo
 function bushyPolicy(run: number) {
   return fakePolicy((prefix, index, seed) => {
     const random = createRandom(`${run} ${seed} ${index} ${prefix.length}`);
-    const steps = Array.from({ length: 1 + Math.floor(random() * 5) }, () => `s${Math.floor(random() * 3)}`);
+    const steps = Array.from(
+      { length: 1 + Math.floor(random() * 5) },
+      () => `s${Math.floor(random() * 3)}`,
+    );
     return [...steps, random() < 0.5 ? 'Answer: 42' : `Answer: ${Math.floor(random() * 3)}`];
   });
 }
@@ -20,7 +29,11 @@ it("finds the order in which OmegaPRM made a tree's states, from its file alone"
   let compared = 0;
   for (let run = 0; run < 40; run++) {
     const result = await omegaPrm(PROBLEM, fakeContext(bushyPolicy(run)), OPTIONS);
-    const json = treeToJson(PROBLEM, result, { method: 'omegaprm', totalRollouts: 0, warnings: [] });
+    const json = treeToJson(PROBLEM, result, {
+      method: 'omegaprm',
+      totalRollouts: 0,
+      warnings: [],
+    });
     const tree = labelTree(structuredClone(json), null);
     const growth = omegaPrmGrowth(tree, json.selections);
     expect(growth.kind).toBe('created');

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
+import { syntheticTree } from '../../bench/speed/synthetic-run.js';
 import { COLUMN, layOut, lowerBound, nodeAt, ROW } from '../../web/src/model/layout.js';
 import { labelTree } from '../../web/src/model/view-tree.js';
 import { nextMatch, walk } from '../../web/src/model/walk.js';
 import { acrossOf, fitAll, reveal, zoomAt } from '../../web/src/tree/camera.js';
-import { syntheticTree } from '../server/synthetic-run.js';
 import { state, treeOf } from './trees.js';
 
 const REACH = { left: 10, right: 100, down: 10 };
@@ -58,7 +58,10 @@ it('searches rising sequences for the first value that is large enough', () => {
 
 it('walks to parents, children, and over cousins', () => {
   const tree = labelTree(
-    treeOf({}, [state(['a'], 1, 1, [state(['b'], 1, 1)]), state(['c'], 0, 1, [state(['d'], 0, 1)])]),
+    treeOf({}, [
+      state(['a'], 1, 1, [state(['b'], 1, 1)]),
+      state(['c'], 0, 1, [state(['d'], 0, 1)]),
+    ]),
     null,
   );
   // 0 question, 1 a, 2 b, 3 c, 4 d

@@ -38,7 +38,10 @@ it('sorts, with what has no value last either way', () => {
 });
 
 it('compares two runs problem by problem, those of one run alone included', () => {
-  const compared = compareRows(ROWS.slice(0, 2), [row('a', { value: 0.25 }), row('z', { value: 1 })]);
+  const compared = compareRows(ROWS.slice(0, 2), [
+    row('a', { value: 0.25 }),
+    row('z', { value: 1 }),
+  ]);
   expect(compared.map(({ id, difference }) => [id, difference])).toEqual([
     ['b', null],
     ['a', -0.75],
@@ -54,12 +57,14 @@ it('finds the same state in another tree, however its steps are cut into segment
 });
 
 it('reads server-sent events wherever they are cut', async () => {
-  const text = ': hello\n\nevent: nodes\r\ndata: {"a":1}\r\n\r\ndata: one\ndata: two é\n\nevent: end\ndata';
+  const text =
+    ': hello\n\nevent: nodes\r\ndata: {"a":1}\r\n\r\ndata: one\ndata: two é\n\nevent: end\ndata';
   const bytes = new TextEncoder().encode(text);
   for (const size of [1, 2, 7, 1000]) {
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
-        for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size));
+        for (let at = 0; at < bytes.length; at += size)
+          controller.enqueue(bytes.slice(at, at + size));
         controller.close();
       },
     });
@@ -79,7 +84,12 @@ it('keeps a live solve level with its events', () => {
   };
   live.take('snapshot', { status: 'running', usage: null, tree: { nodes: [node(0, null)] } });
   live.take('nodes', { nodes: [node(1, null)] });
-  live.take('scores', { scores: [[1, 0.5, null], [7, 1, null]] });
+  live.take('scores', {
+    scores: [
+      [1, 0.5, null],
+      [7, 1, null],
+    ],
+  });
   live.take('usage', { usage: { rollouts: 3 } });
   expect(live.take('future', {})).toBe(false);
   live.take('end', { status: 'done' });

@@ -38,7 +38,10 @@ export function treeOf(root: Partial<TreeJson>, children: StateJson[]): TreeJson
   };
 }
 
-export function candidate(steps: readonly string[], facts: Partial<ViewCandidate> = {}): ViewCandidate {
+export function candidate(
+  steps: readonly string[],
+  facts: Partial<ViewCandidate> = {},
+): ViewCandidate {
   return { steps, answer: null, score: null, stepScores: null, verdict: null, ...facts };
 }
 

@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest';
 import type { TreeJson } from '../../search/labels/tree-json.js';
-import { bestPath, labelTree, pathTo, prefixKey, solveTree, traceTree } from '../../web/src/model/view-tree.js';
+import {
+  bestPath,
+  labelTree,
+  pathTo,
+  prefixKey,
+  solveTree,
+  traceTree,
+} from '../../web/src/model/view-tree.js';
 import { candidate, report, state, treeOf } from './trees.js';
 
 it('numbers the states of a labelled tree parents first, with their facts', () => {
@@ -11,7 +18,13 @@ it('numbers the states of a labelled tree parents first, with their facts', () =
     [1, 2, ['b', 'c']],
     [0, 1, ['d']],
   ]);
-  expect(tree.nodes[1]).toMatchObject({ value: 0.5, graded: 4, correct: 2, ungraded: 1, ends: null });
+  expect(tree.nodes[1]).toMatchObject({
+    value: 0.5,
+    graded: 4,
+    correct: 2,
+    ungraded: 1,
+    ends: null,
+  });
 });
 
 it('tells ends from states that were estimated', () => {
@@ -24,7 +37,12 @@ it("computes Q and U as the search's pool does", () => {
   // Q = 0.5^(1-0.5) * 0.9^(2/500) = 0.7071067812 * 0.99957865 = 0.70680884
   // U = 0.125 * sqrt(1) / (1 + 1) = 0.0625
   const json = treeOf(
-    { mc_value: 0.5, visit_count: 1, incorrect_rollouts: [['two words']], counts: { correct: 1, graded: 2, ungraded: 0 } },
+    {
+      mc_value: 0.5,
+      visit_count: 1,
+      incorrect_rollouts: [['two words']],
+      counts: { correct: 1, graded: 2, ungraded: 0 },
+    },
     [],
   );
   const { nodes } = labelTree(json, { cPuct: 0.125, alpha: 0.5, beta: 0.9, lengthScale: 500 });
@@ -43,7 +61,9 @@ it('shares the common prefixes of candidates and counts who goes through', () =>
       ],
     }),
   );
-  expect(tree.nodes.map(({ steps, visits, score, value }) => [steps[0], visits, score, value])).toEqual([
+  expect(
+    tree.nodes.map(({ steps, visits, score, value }) => [steps[0], visits, score, value]),
+  ).toEqual([
     [undefined, 3, null, 1 / 3],
     ['a', 3, 0.9, 1 / 3],
     ['b', 2, 0.2, 0],
@@ -57,7 +77,11 @@ it('draws a live solve below its question, and finds the chosen path', () => {
   const node = (id: number, parent: number, text: string, score: number | null) => {
     return { id, parent, text, samples: 1, score, outcome: null, finish: null };
   };
-  const tree = traceTree([node(0, -1, 'a', 0.5), node(1, 0, 'b', null), node(2, -1, 'c', 0.1)], ['a', 'b'], []);
+  const tree = traceTree(
+    [node(0, -1, 'a', 0.5), node(1, 0, 'b', null), node(2, -1, 'c', 0.1)],
+    ['a', 'b'],
+    [],
+  );
   expect(tree.nodes.map(({ parent, score }) => [parent, score])).toEqual([
     [-1, null],
     [0, 0.5],

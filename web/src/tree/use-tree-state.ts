@@ -50,6 +50,8 @@ export function useTreeState(
 ): TreeState {
   const canvas = useRef<TreeCanvasHandle>(null);
   const [selected, setSelected] = useState(options.first ?? 0);
+  // Keys may come faster than the page is drawn.
+  const current = useRef(selected);
   const [wish, setColourBy] = useState<ColourBy>(tree.candidates.length > 0 ? 'score' : 'value');
   const [search, setSearch] = useState('');
   const [now, setNow] = useState<number | null>(null);
@@ -72,12 +74,13 @@ export function useTreeState(
   const select = (node: number) => {
     const { parent } = tree.nodes[node] ?? { parent: -1 };
     if (parent >= 0) lastChild.current.set(parent, node);
+    current.current = node;
     setSelected(node);
     canvas.current?.reveal(node);
     options.onSelect?.(node);
   };
   const goToMatch = (direction: 1 | -1) => {
-    const next = nextMatch(matches, selected, direction, isShown);
+    const next = nextMatch(matches, current.current, direction, isShown);
     if (next !== null) select(next);
   };
   const togglePlay = () => {
@@ -85,7 +88,7 @@ export function useTreeState(
     setPlaying(!isPlaying);
   };
   const onKey = ({ key }: KeyboardEvent): boolean => {
-    const next = walk(key, selected, tree, layout, lastChild.current);
+    const next = walk(key, current.current, tree, layout, lastChild.current);
     if (next !== null) select(next);
     else if (key === 'f' || key === '0') canvas.current?.fit();
     else if (key === '+' || key === '=') canvas.current?.zoom(1.25);
