@@ -252,7 +252,7 @@ describe.skipIf(!hasChromium)('the viewer in Chromium', () => {
     await page.click('text=Solve');
     await page.waitForSelector('tr.chosen');
     expect(await page.textContent('.answer-text')).toBe('One dot.\n\nAnswer: 1');
-    expect(await page.textContent('.toolbar .states')).toBe('4 states');
+    expect(await page.textContent('.states')).toBe('4 states');
     expect(asked[0]).toMatchObject({
       model: 'steptree/best-of-n',
       stream: true,

@@ -27,7 +27,7 @@ export function StatePanel(props: {
       {node.critique && <CritiqueBox node={node} />}
       <Way tree={tree} selected={selected} onSelect={onSelect} />
       <Candidates tree={tree} node={node} />
-      <Rollouts tree={tree} node={node} />
+      <Rollouts key={selected} tree={tree} node={node} />
     </div>
   );
 }
@@ -231,7 +231,7 @@ const SHOWN_AT_FIRST = 40;
 
 function Rollouts({ tree, node }: { readonly tree: ViewTree; readonly node: ViewNode }) {
   const { correctRollouts: right, incorrectRollouts: wrong } = node;
-  const [tab, setTab] = useState<'right' | 'wrong'>('wrong');
+  const [tab, setTab] = useState<'right' | 'wrong'>(wrong.length > 0 ? 'wrong' : 'right');
   const [isAll, setAll] = useState(false);
   if (right.length + wrong.length === 0) return null;
   const shown = tab === 'right' ? right : wrong;

@@ -56,7 +56,7 @@ function NodeTip({ state, node }: { readonly state: TreeState; readonly node: nu
 }
 
 function Toolbar({ state }: { readonly state: TreeState }) {
-  const { search, found, matches, canvas, tree, layout } = state;
+  const { search, found, matches, canvas } = state;
   return (
     <div class="toolbar">
       <label class="search">
@@ -92,10 +92,6 @@ function Toolbar({ state }: { readonly state: TreeState }) {
         </label>
       )}
       <span class="spring" />
-      <span class="quiet states">
-        {count(layout.shown)}
-        {layout.shown < tree.nodes.length ? ` of ${count(tree.nodes.length)}` : ''} states
-      </span>
       <span class="buttons">
         <button type="button" title="Zoom out (-)" onClick={() => canvas.current?.zoom(0.8)}>
           −
@@ -142,31 +138,38 @@ function Legend({ state }: { readonly state: TreeState }) {
 }
 
 function GrowthBar({ state }: { readonly state: TreeState }) {
-  const { growth, now, setNow, isPlaying, setPlaying } = state;
-  if (growth.last === 0) return null;
+  const { growth, now, setNow, isPlaying, setPlaying, tree, layout } = state;
   const shown = now ?? growth.last;
   const search = growth.searches[shown];
   return (
     <div class="growth">
-      <button type="button" onClick={() => setPlaying(!isPlaying)} title="Watch it grow (p)">
-        {isPlaying ? 'Pause' : 'Replay'}
-      </button>
-      <input
-        type="range"
-        min={0}
-        max={growth.last}
-        value={shown}
-        aria-label="Growth"
-        onInput={(event) => {
-          setPlaying(false);
-          const at = Number(event.currentTarget.value);
-          setNow(at >= growth.last ? null : at);
-        }}
-      />
-      <span class="growth-text">
-        {shown} / {growth.last}
-        {search ? ` · search ${search}` : ''}
-        {growth.kind === 'file' ? ' · in file order' : ''}
+      {growth.last > 0 && (
+        <>
+          <button type="button" onClick={() => setPlaying(!isPlaying)} title="Watch it grow (p)">
+            {isPlaying ? 'Pause' : 'Replay'}
+          </button>
+          <input
+            type="range"
+            min={0}
+            max={growth.last}
+            value={shown}
+            aria-label="Growth"
+            onInput={(event) => {
+              setPlaying(false);
+              const at = Number(event.currentTarget.value);
+              setNow(at >= growth.last ? null : at);
+            }}
+          />
+          <span class="growth-text">
+            {shown} / {growth.last}
+            {search ? ` · search ${search}` : ''}
+            {growth.kind === 'file' ? ' · in file order' : ''}
+          </span>
+        </>
+      )}
+      <span class="quiet states">
+        {count(layout.shown)}
+        {layout.shown < tree.nodes.length ? ` of ${count(tree.nodes.length)}` : ''} states
       </span>
     </div>
   );

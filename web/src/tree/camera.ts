@@ -24,6 +24,8 @@ const MARGIN = { left: 28, right: 12, vertical: 28 };
 const LABEL_WIDTH = 190;
 /** Texts are drawn from here on. */
 export const READABLE_ZOOM = 0.62;
+/** Rows of a tree that is squeezed across alone. */
+const SQUEEZED_ZOOM = 0.85;
 /** A tree that fits at this zoom opens whole. */
 const WHOLE_ZOOM = 0.8;
 /** One that is so many times higher than the canvas opens as an overview. */
@@ -53,7 +55,7 @@ export function fitAll(tree: Box, canvas: Box): Camera {
   const across = Math.min(1, room / (tree.width + LABEL_WIDTH));
   const down = (canvas.height - 2 * MARGIN.vertical) / Math.max(1, tree.height);
   // A wide, low tree is squeezed across alone, as far as texts allow.
-  const zoom = Math.max(MIN_ZOOM, Math.min(1, down, Math.max(READABLE_ZOOM, across)));
+  const zoom = Math.max(MIN_ZOOM, Math.min(1, down, Math.max(SQUEEZED_ZOOM, across)));
   const power =
     zoom < 1 ? Math.min(6, Math.max(0.05, Math.log(across) / Math.log(zoom))) : USUAL_POWER;
   return {

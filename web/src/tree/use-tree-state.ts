@@ -60,7 +60,8 @@ export function useTreeState(
   // Where they are most of the tree, they hide what was searched.
   const [showsEnds, setShowsEnds] = useState(() => {
     const first = tree.nodes[options.first ?? 0];
-    return ends < MANY_ENDS * tree.nodes.length || (first !== undefined && isRightEnd(first));
+    const hidesMost = ends >= MANY_ENDS * tree.nodes.length && tree.nodes.length - ends > 3;
+    return !hidesMost || (first !== undefined && isRightEnd(first));
   });
   const layout = useMemo(() => treeLayout(tree, showsEnds), [tree, showsEnds]);
   const matches = useMemo(() => treeMatches(tree, search), [tree, search]);
