@@ -9,7 +9,9 @@ import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/benc
 import { type Cell, makeCells } from '../evaluate/cells.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
+import { benchLabelsCommand } from './bench-labels.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
+import { benchPlotCommand } from './bench-plot.js';
 import { benchPrmCommand } from './bench-prm.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
@@ -43,6 +45,8 @@ export function benchCommand(io: CommandIo): Command {
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
   bench.addCommand(benchPrmCommand(io));
+  bench.addCommand(benchLabelsCommand(io));
+  bench.addCommand(benchPlotCommand());
   return bench;
 }
 
@@ -163,6 +167,8 @@ Examples:
   $ steptree bench run figmath --out bench-run --strategy majority,best-of-n,best-of-n:selection=weighted \\
       --n 1,2,4,8,16 --seeds 3 --prm http://localhost:8000/v1
   $ steptree bench run problems.jsonl --out bench-run --strategy beam,majority --policy http://localhost:8000/v1
+  $ steptree bench run figmath --out bench-run --n 16 --baseline best-of-n:selection=weighted \\
+      --strategy best-of-n:selection=weighted,particle-filter:n=17:selection=weighted:resampleBelow=0.5
 
 All strategies of a problem share one set of samples, so that they are compared on the same ones and
 a pool of 16 serves every smaller N. OUT holds results.jsonl (a line per problem, strategy, N and
