@@ -140,9 +140,8 @@ describe.skipIf(!hasChromium)('the viewer in Chromium', () => {
     await page.locator('.growth input').fill('3');
     expect(await page.textContent('.growth-text')).toContain('3 / 199');
     await page.click('text=Replay');
-    await page.waitForFunction(
-      `Number.parseInt(document.querySelector('.growth-text').textContent, 10) > 20`,
-    );
+    const shown = async () => Number.parseInt((await page.textContent('.growth-text')) ?? '', 10);
+    await expect.poll(shown, { timeout: 20_000 }).toBeGreaterThan(20);
   });
 
   it('puts two runs side by side, and selects the same state in both', async () => {
@@ -266,6 +265,19 @@ describe.skipIf(!hasChromium)('the viewer in Chromium', () => {
     });
     await close();
   });
+
+  it('asks for the key of a service that wants one, and sends it with every request', async () => {
+    const { close, url } = await startService('sk-secret');
+    await page.goto(`${url}#/tree?run=first&problem=hand`);
+    await page.fill('input[type=password]', 'sk-secret');
+    await page.click('text=Use it');
+    await page.waitForSelector('.state-panel');
+    await page.waitForSelector('nav a:text-is("Playground")');
+    await close();
+    // Until the key was there the browser told of each refusal.
+    expect(complaints.every((text) => text.includes('401'))).toBe(true);
+    complaints = [];
+  });
 });
 
 async function ids(): Promise<string[]> {
@@ -307,7 +319,7 @@ function handTree(): TreeJson {
 }
 
 /** What the page asks of a service, with answers made beforehand. */
-async function startService() {
+async function startService(key?: string) {
   const asked: object[] = [];
   const node = (id: number, parent: number, text: string) => {
     return {
@@ -348,6 +360,11 @@ async function startService() {
   const { default: Fastify } = await import('fastify');
   const { registerViewer } = await import('../../src/server/view.js');
   const service = Fastify();
+  service.addHook('onRequest', async ({ headers, url }, reply) => {
+    if (key === undefined || url.startsWith('/ui') || headers.authorization === `Bearer ${key}`)
+      return;
+    return reply.code(401).send({ error: { code: 'SERVE_KEY_WRONG', message: 'a key is needed' } });
+  });
   service.get('/v1/models', () => ({
     data: [{ id: 'steptree/greedy' }, { id: 'steptree/best-of-n' }],
   }));

@@ -5,13 +5,14 @@ import { ProblemPage } from './pages/problem.js';
 import { RunPage } from './pages/run.js';
 import { RunsPage } from './pages/runs.js';
 import { link, type Route, useRoute } from './route.js';
-import { serverFetch } from './server.js';
+import { KEY_EVENT, serverFetch } from './server.js';
 import { openSource, SourceContext } from './use-data.js';
 
 export function App() {
   const source = useMemo(openSource, []);
   const route = useRoute();
-  const hasService = useHasService(source.isServed);
+  const keys = useKeyCount();
+  const hasService = useHasService(source.isServed, keys);
   return (
     <SourceContext.Provider value={source}>
       <header class="top">
@@ -29,7 +30,7 @@ export function App() {
           )}
         </nav>
       </header>
-      <PageOf route={route} />
+      <PageOf key={keys} route={route} />
     </SourceContext.Provider>
   );
 }
@@ -58,7 +59,7 @@ function PageOf({ route: { page, query } }: { readonly route: Route }) {
 }
 
 /** Whether the server can solve: `steptree view` only shows, a service does both. */
-function useHasService(isServed: boolean): boolean {
+function useHasService(isServed: boolean, keys: number): boolean {
   const [has, setHas] = useState(false);
   useEffect(() => {
     if (!isServed) return;
@@ -67,6 +68,17 @@ function useHasService(isServed: boolean): boolean {
       // Only services want keys.
       (error: { status?: number }) => setHas(error.status === 401),
     );
-  }, [isServed]);
+  }, [isServed, keys]);
   return has;
+}
+
+/** How often a key was given; a new one gives everything another chance. */
+function useKeyCount(): number {
+  const [count, setCount] = useState(0);
+  useEffect(() => {
+    const add = () => setCount((before) => before + 1);
+    addEventListener(KEY_EVENT, add);
+    return () => removeEventListener(KEY_EVENT, add);
+  }, []);
+  return count;
 }

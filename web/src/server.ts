@@ -4,9 +4,13 @@ import { parseEvents, type ServerEvent } from './model/events.js';
 /** The key of the service, where it wants one. Kept in memory only: it ends with the page. */
 let apiKey = '';
 
+/** Sent with `KEY_EVENT`, upon which everything is loaded anew. */
 export function setApiKey(key: string): void {
   apiKey = key.trim();
+  dispatchEvent(new Event(KEY_EVENT));
 }
+
+export const KEY_EVENT = 'steptree-key';
 
 export class ServerError extends Error {
   constructor(

@@ -23,9 +23,6 @@ function KeyForm() {
       onSubmit={(event) => {
         event.preventDefault();
         setApiKey(key);
-        // The pages load anew when they are shown anew.
-        dispatchEvent(new HashChangeEvent('hashchange'));
-        location.hash = `${location.hash.split('?k=')[0]}`;
       }}
     >
       <label>

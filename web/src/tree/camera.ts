@@ -57,7 +57,7 @@ export function fitAll(tree: Box, canvas: Box): Camera {
   // A wide, low tree is squeezed across alone, as far as texts allow.
   const zoom = Math.max(MIN_ZOOM, Math.min(1, down, Math.max(SQUEEZED_ZOOM, across)));
   const power =
-    zoom < 1 ? Math.min(6, Math.max(0.05, Math.log(across) / Math.log(zoom))) : USUAL_POWER;
+    zoom < 1 ? Math.min(40, Math.max(0.05, Math.log(across) / Math.log(zoom))) : USUAL_POWER;
   return {
     zoom,
     power,
