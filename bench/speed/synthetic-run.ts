@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { credibleInterval } from '../../search/interval.js';
 import type { StateJson, TreeJson } from '../../search/labels/tree-json.js';
@@ -75,5 +75,7 @@ export function writeRun(
     total: trees.length + failed.length,
   };
   const facts = { config: { method: 'step-rollouts', seed: 0 }, status: 'done', problems, ...run };
-  writeFileSync(join(dir, 'run.json'), JSON.stringify(facts));
+  // As runs do: readers see the old file or the whole new one.
+  writeFileSync(join(dir, 'run.json.tmp'), JSON.stringify(facts));
+  renameSync(join(dir, 'run.json.tmp'), join(dir, 'run.json'));
 }

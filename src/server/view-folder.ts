@@ -157,8 +157,13 @@ export class ViewFolder {
   }
 
   private async find(id: string): Promise<FoundRun> {
+    const isThis = (run: FoundRun) => run.id === id;
+    const known = (await this.found()).find(isThis);
+    if (known) return known;
+    // It may have been made since the last scan.
+    this.scan = null;
     const runs = await this.found();
-    const found = runs.find((run) => run.id === id);
+    const found = runs.find(isThis);
     if (found) return found;
     const near = nearestName(
       id,

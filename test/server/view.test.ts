@@ -77,6 +77,14 @@ describe('what a folder holds', () => {
     expect(runs.map(({ id }) => id)).toEqual(['.']);
   });
 
+  it('finds a run that was made a moment ago', async () => {
+    writeRun(join(dir, 'old'), []);
+    const { view } = server();
+    await view('runs');
+    writeRun(join(dir, 'new'), []);
+    expect((await view('run', { run: 'new' })).status).toBe(200);
+  });
+
   it('lists labelled and failed problems in the order of the problem file, with their groups', async () => {
     runWithPictures({ a: 'images/a.png', b: 'images/b.png' });
     writeFileSync(
