@@ -398,6 +398,8 @@ async function startService(key?: string) {
     url: `${url}/ui/`,
     asked,
     close: async () => {
+      // What the page still asks for would fail, and be told of.
+      await page.goto('about:blank');
       service.server.closeAllConnections();
       await service.close();
     },
