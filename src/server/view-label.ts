@@ -110,7 +110,7 @@ export class LabelFolders {
     }
     rows.push(...(await this.failedRows(path, known)));
     const place = (id: string) => known.get(id)?.ordinal ?? Number.MAX_SAFE_INTEGER;
-    return rows.sort((a, b) => place(a.id) - place(b.id) || (a.id < b.id ? -1 : 1));
+    return rows.sort((a, b) => place(a.id) - place(b.id) || byNumber.compare(a.id, b.id));
   }
 
   /** A tree that can't be read is a row that says so, and hides no other. */
@@ -184,6 +184,9 @@ export class LabelFolders {
     return isAbsolute(problemsFile) ? problemsFile : resolve(path, problemsFile);
   }
 }
+
+/** p9 before p10. */
+const byNumber = new Intl.Collator('en', { numeric: true });
 
 /** Files read at the same time. */
 const READ_AT_ONCE = 32;

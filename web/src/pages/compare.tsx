@@ -1,7 +1,9 @@
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type { ViewProblem } from '../../../src/server/view-types.js';
 import { compareRows, type TwinIndex, twinIndex, twinOf } from '../model/compare.js';
+import { plainLine } from '../model/maths.js';
 import { problemTree } from '../model/problem-tree.js';
+import { MathsText } from '../parts/maths.js';
 import { Failed, Waiting } from '../parts/message.js';
 import { count, share, signed } from '../parts/numbers.js';
 import { Pictures } from '../parts/picture.js';
@@ -87,7 +89,7 @@ function RunsCompared({ a, b }: { readonly a: string; readonly b: string }) {
                   row.id
                 )}
               </td>
-              <td class="wide-only clip">{row.question}</td>
+              <td class="wide-only clip">{plainLine(row.question)}</td>
               <td>{row.a ? <ValueBar value={row.a.value} interval={row.a.interval} /> : '–'}</td>
               <td>{row.b ? <ValueBar value={row.b.value} interval={row.b.interval} /> : '–'}</td>
               <td class="num">{row.difference === null ? '' : signed(row.difference)}</td>
@@ -158,7 +160,9 @@ function TreesCompared({ problems }: { readonly problems: readonly [ViewProblem,
           problem={first.id}
           images={Math.max(first.images, second.images)}
         />
-        <p class="question">{first.question || second.question}</p>
+        <p class="question">
+          <MathsText text={first.question || second.question} />
+        </p>
         {first.gold !== null && (
           <p class="quiet">
             gold answer <b>{first.gold}</b>

@@ -1,5 +1,6 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { ViewCell, ViewProblemRow, ViewRunDetail } from '../../../src/server/view-types.js';
+import { plainLine } from '../model/maths.js';
 import {
   filterRows,
   groupsOf,
@@ -316,7 +317,7 @@ function ProblemRow(props: {
             {row.error.code}: {row.error.message}
           </span>
         ) : (
-          row.question
+          plainLine(row.question)
         )}
       </td>
       {hasGroups && <td class="wide-only">{row.group}</td>}
