@@ -220,7 +220,11 @@ function Problems(props: {
           />
         )}
       />
-      {rows.length === 0 && <p class="message quiet">No problem fits these filters.</p>}
+      {rows.length === 0 && (
+        <p class="message quiet">
+          {problems.length === 0 ? 'No problem is finished yet.' : 'No problem fits these filters.'}
+        </p>
+      )}
     </>
   );
 }
