@@ -12,6 +12,7 @@ import { labelCommand } from './label.js';
 import { scoreCommand } from './score.js';
 import { serveCommand } from './serve.js';
 import { solveCommand } from './solve.js';
+import { viewCommand } from './view.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -80,6 +81,7 @@ Examples:
   $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
   $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
   $ steptree serve                                  an OpenAI-compatible API
+  $ steptree view run                               look at its trees in a browser
   $ steptree export run --to trl --out prm-data.jsonl
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
@@ -93,6 +95,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     checkCommand,
     exportCommand,
     figmathCommand,
+    viewCommand,
     demoCommand,
     doctorCommand,
   ];

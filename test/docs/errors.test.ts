@@ -11,6 +11,7 @@ import { ONNX_ERROR_CODES } from '../../src/policy/onnx/errors.js';
 import { SPLITTER_ERROR_CODES } from '../../src/policy/splitter.js';
 import { RUNTIME_ERROR_CODES } from '../../src/runtime/errors.js';
 import { SERVER_ERROR_CODES } from '../../src/server/errors.js';
+import { VIEW_ERROR_CODES } from '../../src/server/view-errors.js';
 import { VERIFY_ERROR_CODES } from '../../src/verify/errors.js';
 
 const declared = new Set<string>(
@@ -26,6 +27,7 @@ const declared = new Set<string>(
     VERIFY_ERROR_CODES,
     SERVER_ERROR_CODES,
     EVALUATE_ERROR_CODES,
+    VIEW_ERROR_CODES,
   ].flat(),
 );
 
