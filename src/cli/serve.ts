@@ -12,6 +12,7 @@ import { JobBoard } from '../server/jobs.js';
 import { KeyRing } from '../server/keys.js';
 import { loggedError } from '../server/log.js';
 import { serverOptions } from '../server/options.js';
+import { registerViewer } from '../server/view.js';
 import type { CommandIo } from './main.js';
 import { jobRunner } from './serve-jobs.js';
 import { serveKeysCommand } from './serve-keys.js';
@@ -59,7 +60,9 @@ async function serve(request: ServeRequest, json: boolean, { signal }: CommandIo
       keys,
       jobs: jobsOf(request, (job) => logger.info(job, 'job ended')),
       logger,
-      // VIEWER: addViewer: async (app) => { await app.register(registerViewer, { dir }); },
+      addViewer: async (app) => {
+        await app.register(registerViewer, { dir: shownRuns(all, keys) });
+      },
     });
     try {
       await listen(running, request, models, { say, json });
@@ -71,6 +74,13 @@ async function serve(request: ServeRequest, json: boolean, { signal }: CommandIo
     await models.close();
     logger.flush();
   }
+}
+
+/** Jobs belong to the key that made them, and the viewer knows no keys: it shows them only where
+ *  there are none, or where --runs says so. */
+function shownRuns({ runs, jobs }: ServeRequest['all'], keys: KeyRing): string | null {
+  if (runs !== '') return resolve(runs);
+  return jobs === '' || keys.isRequired ? null : resolve(jobs);
 }
 
 function jobsOf(request: ServeRequest, onEnd: (facts: object) => void): JobBoard | null {
@@ -90,7 +100,9 @@ async function listen(
 ): Promise<void> {
   const url = await app.listen({ host: all.host, port: all.port });
   const { available, byDefault } = service.catalogue;
-  say(`listening on ${url} with ${available.length} strategies, ${byDefault} by default`);
+  say(
+    `listening on ${url} (page: ${url}/ui/) with ${available.length} strategies, ${byDefault} by default`,
+  );
   if (!models.scorer) say('no reward model (--prm): strategies without one only');
   if (json) process.stdout.write(`${JSON.stringify({ url, pid: process.pid })}\n`);
 }

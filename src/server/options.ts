@@ -80,6 +80,12 @@ export const serverOptions = z.strictObject({
     .string()
     .default('')
     .describe('folder of /v1/jobs; unfinished jobs go on at start; without it there are no jobs'),
+  runs: z
+    .string()
+    .default('')
+    .describe(
+      'folder of runs that /ui shows to everyone who gets in; default: that of --jobs if there are no --keys, else none',
+    ),
   maxJobs: z.int().min(1).default(1).describe('jobs that run at once; others wait'),
   maxQueuedJobs: z.int().min(1).default(100).describe('jobs that wait or run, at most'),
   logLevel: z

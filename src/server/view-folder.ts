@@ -27,13 +27,18 @@ export class ViewFolder {
   private readonly benches = new BenchFolders();
   private readonly index = new ProblemIndex();
   private scan: { readonly at: number; readonly runs: Promise<FoundRun[]> } | null = null;
-  readonly dir: string;
+  readonly dir: string | null;
 
-  /** @throws SteptreeError VIEW_FOLDER_MISSING */
+  /** @param dir null shows no runs, as a service without a folder of them
+   *  @throws SteptreeError VIEW_FOLDER_MISSING */
   constructor(
-    dir: string,
+    dir: string | null,
     private readonly options: ViewFolderOptions = {},
   ) {
+    if (dir === null) {
+      this.dir = null;
+      return;
+    }
     if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
       throw new SteptreeError(
         'VIEW_FOLDER_MISSING',
@@ -151,7 +156,7 @@ export class ViewFolder {
   private found(): Promise<FoundRun[]> {
     const now = Date.now();
     if (this.scan && now - this.scan.at < SCAN_MS) return this.scan.runs;
-    const runs = findRuns(this.dir);
+    const runs = this.dir === null ? Promise.resolve([]) : findRuns(this.dir);
     this.scan = { at: now, runs };
     return runs;
   }

@@ -7,8 +7,8 @@ import { httpError } from './view-errors.js';
 import { ViewFolder, type ViewFolderOptions } from './view-folder.js';
 
 export interface ViewerOptions extends ViewFolderOptions {
-  /** The folder of runs. */
-  readonly dir: string;
+  /** The folder of runs; null for none. */
+  readonly dir: string | null;
   /** Default: the page of the package. */
   readonly page?: BuiltPage;
 }
