@@ -11,6 +11,7 @@ import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.j
 import { policyLine } from '../policy/create.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
 import { benchPrmCommand } from './bench-prm.js';
+import { benchScoreCommand } from './bench-score.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
@@ -42,6 +43,7 @@ export function benchCommand(io: CommandIo): Command {
     if (failures.length > 0) process.stderr.write(`run the same command again to try them again\n`);
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
+  bench.addCommand(benchScoreCommand(io));
   bench.addCommand(benchPrmCommand(io));
   return bench;
 }

@@ -1,6 +1,7 @@
 /** MathVista: 6,141 picture problems from 31 sources. */
-import { nearestText } from './edit-distance.js';
+
 import { choicesOf, text, textOf } from './fields.js';
+import { nearestText } from './nearest-text.js';
 import { choiceAnswer } from './prose/choice-answer.js';
 import { listAnswer } from './prose/list-answer.js';
 import { numericAnswer } from './prose/numeric-answer.js';

@@ -1,5 +1,5 @@
 /** What a benchmark set is: how its authors publish it, ask it, read answers and score them. */
-import type { Problem, VerdictKind } from '../../search/types.js';
+import type { AnswerType, Problem, VerdictKind } from '../../search/types.js';
 import type { Comparison, Gold } from '../verify/index.js';
 
 /** A record as it stands in a published file, pictures apart. */
@@ -69,7 +69,7 @@ export interface ProblemParts {
   readonly images: readonly unknown[];
   readonly answer: string;
   readonly choices?: readonly string[];
-  readonly answerType?: Problem['answerType'];
+  readonly answerType?: AnswerType;
   readonly precision?: number;
 }
 

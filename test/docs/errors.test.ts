@@ -10,6 +10,7 @@ import { POLICY_ERROR_CODES } from '../../src/policy/errors.js';
 import { ONNX_ERROR_CODES } from '../../src/policy/onnx/errors.js';
 import { SPLITTER_ERROR_CODES } from '../../src/policy/splitter.js';
 import { RUNTIME_ERROR_CODES } from '../../src/runtime/errors.js';
+import { SETS_ERROR_CODES } from '../../src/sets/errors.js';
 import { VERIFY_ERROR_CODES } from '../../src/verify/errors.js';
 
 const declared = new Set<string>(
@@ -24,6 +25,7 @@ const declared = new Set<string>(
     RUNTIME_ERROR_CODES,
     VERIFY_ERROR_CODES,
     EVALUATE_ERROR_CODES,
+    SETS_ERROR_CODES,
   ].flat(),
 );
 

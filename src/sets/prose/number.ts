@@ -48,7 +48,7 @@ const words: Readonly<Record<string, number>> = {
 
 const tens = 'twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety';
 const units = 'one|two|three|four|five|six|seven|eight|nine';
-const wordPattern = String.raw`(?:(?:${tens})[- ](?:${units})|(?:one|a) hundred|${Object.keys(words).join('|')})`;
+const wordPattern = `(?:(?:${tens})[- ](?:${units})|(?:one|a) hundred|${Object.keys(words).join('|')})`;
 const digitPattern = String.raw`[-−–]?\s?[$€£¥]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:[eE][+-]?\d+)?|[-−]?[$€£]?\.\d+`;
 const pattern = new RegExp(
   String.raw`(?<![\p{L}\d_^.{\\])(?:(?<digits>${digitPattern})(?![\d]|\s?(?:st|nd|rd|th)\b)|(?<word>\b${wordPattern}\b))`,
@@ -121,11 +121,11 @@ function ofWord(word: string, match: RegExpExecArray, sentence: string): StatedN
     !/\bonly\s+$/i.test(sentence.slice(0, start))
   )
     return null;
-  const value = valueOf(lower);
+  const value = valueOfWord(lower);
   return { text: String(value), value, start, end, isWord: true };
 }
 
-function valueOf(word: string): number {
+function valueOfWord(word: string): number {
   if (/hundred$/.test(word)) return 100;
   return word.split(/[- ]/).reduce((sum, part) => sum + (words[part] ?? 0), 0);
 }

@@ -14,17 +14,3 @@ export function editDistance(a: string, b: string): number {
   }
   return row[to.length] ?? 0;
 }
-
-/** The first of the nearest ones. */
-export function nearestText(text: string, choices: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (const choice of choices) {
-    const distance = editDistance(text, choice);
-    if (distance < least) {
-      least = distance;
-      best = choice;
-    }
-  }
-  return best;
-}
