@@ -22,19 +22,8 @@ import { createComparer } from '../verify/index.js';
 import { createAnswerJudge } from '../verify/judge.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { EXIT } from './exit.js';
+import { extractorOptions } from './extractor-options.js';
 import type { CommandIo } from './main.js';
-
-/** Who extracts, beside the rules; shared with `bench run`. */
-export const extractorOptions = z.strictObject({
-  extractor: z
-    .string()
-    .default('')
-    .describe('URL of a chat server that extracts answers; the judge flags name its model and key'),
-  extractorMode: z
-    .enum(['fallback', 'always'])
-    .default('fallback')
-    .describe('ask the extractor where rules find no answer, or always'),
-});
 
 const scoreSetOptions = z.strictObject({
   extraction: z

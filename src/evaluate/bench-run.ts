@@ -16,6 +16,7 @@ import { claimFolder, lockRun, RUN_FILES } from '../runtime/run-files.js';
 import { RunStore } from '../runtime/run-store.js';
 import type { SkippingPolicy } from '../runtime/scheduler.js';
 import { gradeCandidates, solveProblem } from '../runtime/solve.js';
+import type { Groups } from '../sets/types.js';
 import type { Cell } from './cells.js';
 
 /** What one cell made of one problem with one seed: a line of results.jsonl. */
@@ -39,6 +40,8 @@ export interface BenchRow {
   readonly seconds: number;
   readonly stopped: string;
   readonly warnings: readonly string[];
+  /** Groups that the set's authors report, by axis. */
+  readonly groups?: Groups;
 }
 
 export interface BenchConfig {
@@ -61,6 +64,7 @@ export interface BenchPorts {
   readonly critic?: Critic;
   readonly grouper: AnswerGrouper;
   readonly verifier: Verifier;
+  readonly groupsOf?: (problem: Problem) => Groups;
   readonly signal: AbortSignal;
   readonly now: () => number;
 }
@@ -210,6 +214,7 @@ export class BenchRun {
       seconds,
       stopped,
       warnings,
+      ...(this.ports.groupsOf ? { groups: this.ports.groupsOf(problem) } : {}),
     };
   }
 

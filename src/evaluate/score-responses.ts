@@ -83,7 +83,7 @@ export async function scoreResponses(
     settings.signal?.throwIfAborted();
     const batch = answered.slice(from, from + step).map(async (problem) => ({
       problem,
-      row: await scoreOne(set, problem, byId.get(problem.id) as GivenResponse, settings),
+      row: await scoreOneResponse(set, problem, byId.get(problem.id) as GivenResponse, settings),
     }));
     scored.push(...(await Promise.all(batch)));
   }
@@ -93,7 +93,8 @@ export async function scoreResponses(
   });
 }
 
-async function scoreOne(
+/** @throws what the extractor throws */
+export async function scoreOneResponse(
   set: AnswerSet,
   problem: SetProblem,
   given: GivenResponse,
