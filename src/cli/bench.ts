@@ -9,6 +9,7 @@ import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/benc
 import { type Cell, makeCells } from '../evaluate/cells.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
+import { benchCompareCommand } from './bench-compare.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
 import { benchPrmCommand } from './bench-prm.js';
 import { benchScoreCommand } from './bench-score.js';
@@ -45,6 +46,7 @@ export function benchCommand(io: CommandIo): Command {
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
   bench.addCommand(benchScoreCommand(io));
+  bench.addCommand(benchCompareCommand(io));
   bench.addCommand(benchPrmCommand(io));
   return bench;
 }
