@@ -9,6 +9,7 @@ import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { writeFileAtomic } from '../data/files.js';
 import { readResponses } from '../evaluate/responses.js';
+import { writeQuestions } from '../evaluate/results.js';
 import { type SetScore, scoreResponses } from '../evaluate/score-responses.js';
 import { createExtractor } from '../sets/extractor.js';
 import {
@@ -147,6 +148,7 @@ async function writeScore(
   await writeFileAtomic(join(dir, 'results.jsonl'), lines.join(''));
   await writeFileAtomic(join(dir, 'summary.json'), `${JSON.stringify(facts, null, 2)}\n`);
   await writeFileAtomic(join(dir, 'report.md'), `${table}\n`);
+  await writeQuestions(dir, problems);
 }
 
 function warnings({ missing, unknown, total, ungraded }: SetScore): string[] {

@@ -7,11 +7,13 @@ import { packageVersion } from '../config/version.js';
 import { writeFileAtomic } from '../data/files.js';
 import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/bench-run.js';
 import { type Cell, makeCells } from '../evaluate/cells.js';
+import { writeQuestions } from '../evaluate/results.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
 import { benchCompareCommand } from './bench-compare.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
 import { benchPrmCommand } from './bench-prm.js';
+import { benchReportCommand } from './bench-report.js';
 import { benchScoreCommand } from './bench-score.js';
 import { loadSet } from './bench-set.js';
 import { openSetGrading, type SetPorts } from './bench-set-grading.js';
@@ -46,6 +48,7 @@ export function benchCommand(io: CommandIo): Command {
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
   bench.addCommand(benchScoreCommand(io));
+  bench.addCommand(benchReportCommand(io));
   bench.addCommand(benchCompareCommand(io));
   bench.addCommand(benchPrmCommand(io));
   return bench;
@@ -103,7 +106,9 @@ async function benchRun(
     const summaries = summarize(cells, outcome.rows, all.baseline);
     const table = summaryTable(summaries, all.baseline);
     const report = { set, problems: problems.length, seeds, cells: summaries };
-    await writeReport(dir, { ...report, ...factsOf(models, all, started) }, table);
+    const named = official ? { title: official.set.title, source: official.set.source } : {};
+    await writeReport(dir, { ...named, ...report, ...factsOf(models, all, started) }, table);
+    await writeQuestions(dir, problems);
     return { ...report, table, failures: outcome.failures };
   } finally {
     await grading?.close();

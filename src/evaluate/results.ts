@@ -2,6 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, SteptreeError } from '../../search/errors.js';
+import { writeFileAtomic } from '../data/files.js';
 import type { Groups } from '../sets/types.js';
 import { cellName } from './cells.js';
 import { groupBy } from './group-by.js';
@@ -112,6 +113,16 @@ export async function readCell(spec: string): Promise<CellResults> {
     `${dir} has ${cells.length} cells; name one as ${dir}#CELL: ${cells.map(({ name }) => plain(name)).join(', ')}`,
     { dir, cells: cells.map(({ name }) => name) },
   );
+}
+
+/** Texts of the questions beside the results, for reports.
+ *  @throws SteptreeError FILE_WRITE_FAILED */
+export async function writeQuestions(
+  dir: string,
+  problems: readonly { readonly id: string; readonly question: string }[],
+): Promise<void> {
+  const lines = problems.map(({ id, question }) => `${JSON.stringify({ id, question })}\n`);
+  await writeFileAtomic(join(dir, 'problems.jsonl'), lines.join(''));
 }
 
 async function readSummary(dir: string): Promise<Record<string, unknown>> {
