@@ -4,9 +4,7 @@ import { Command } from 'commander';
 import { SteptreeError } from '../../search/index.js';
 import { writeFileAtomic } from '../data/files.js';
 import { readJoinedResults } from '../evaluate/results.js';
-import { reportHtml } from '../report/html.js';
 import { reportCsv, reportMarkdown } from '../report/markdown.js';
-import { plotPng, plotSvg } from '../report/plots.js';
 import { type ReportData, reportData } from '../report/report-data.js';
 import { type NamedPlot, reportPlots } from '../report/report-plots.js';
 import { EXIT } from './exit.js';
@@ -69,6 +67,7 @@ async function writeReport(
 ): Promise<void> {
   const kind = extname(file).toLowerCase();
   if (kind === '.html' || kind === '.htm') {
+    const { reportHtml } = await import('../report/html.js');
     await writeFileAtomic(
       file,
       await reportHtml(data, plots, viewer === undefined ? {} : { viewer }),
@@ -86,7 +85,9 @@ async function writeReport(
   }
 }
 
+/** The plotting library is large: no other command loads it. */
 async function writePlots(dir: string, plots: readonly NamedPlot[]): Promise<void> {
+  const { plotPng, plotSvg } = await import('../report/plots.js');
   for (const { name, plot } of plots) {
     await writeFileAtomic(join(dir, `${name}.svg`), await plotSvg(plot));
     await writeFileAtomic(join(dir, `${name}.png`), await plotPng(plot));

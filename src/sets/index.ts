@@ -42,7 +42,10 @@ export const ANSWER_SET_NAMES: readonly string[] = ANSWER_SETS.map(({ name }) =>
 export function answerSetNamed(name: string): AnswerSet {
   const set = findAnswerSet(name);
   if (set) return set;
-  const near = nearestName(name, ANSWER_SET_NAMES);
+  const near =
+    ANSWER_SET_NAMES.find(
+      (one) => plain(one) === nearestName(plain(name), ANSWER_SET_NAMES.map(plain)),
+    ) ?? null;
   throw new SteptreeError(
     'SET_UNKNOWN',
     `unknown set "${name}"; ${near ? `did you mean "${near}"? ` : ''}There are ${ANSWER_SET_NAMES.join(', ')}`,
@@ -52,6 +55,9 @@ export function answerSetNamed(name: string): AnswerSet {
 
 /** `math-vista`, `MathVista` and `mathvista` are one. */
 export function findAnswerSet(name: string): AnswerSet | undefined {
-  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '');
   return ANSWER_SETS.find((set) => plain(set.name) === plain(name));
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '');
 }

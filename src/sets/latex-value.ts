@@ -45,6 +45,7 @@ const functions: Readonly<Record<string, (x: number) => number>> = {
 class LatexReader {
   private at = 0;
   private depth = 0;
+  private bars = 0;
 
   constructor(private readonly text: string) {}
 
@@ -122,6 +123,8 @@ class LatexReader {
   }
 
   private startsTerm(): boolean {
+    // Inside bars, a bar closes.
+    if (this.bars > 0 && this.peek(/^\|/) !== null) return false;
     return this.peek(/^(?:\d|\.\d|[a-zA-Z({[|]|\\(?:[dt]?frac|sqrt|pi|[a-zA-Z]+)|π|√)/) !== null;
   }
 
@@ -155,7 +158,9 @@ class LatexReader {
     for (const [open, close] of pairs) {
       const mark = this.take(open);
       if (mark === null) continue;
+      if (mark === '|') this.bars++;
       const value = this.sum();
+      if (mark === '|') this.bars--;
       if (this.take(close) === null) throw new NoValue();
       return mark === '|' ? magnitude(value) : value;
     }

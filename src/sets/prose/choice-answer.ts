@@ -20,14 +20,14 @@ export function choiceAnswer(
   const last = all.at(-1) ?? '';
   // A refusal behind the announcement takes it back.
   const isRetracted = isRefusal(last) && text.lastIndexOf(last) > (announced?.at ?? 0);
-  if (announced && !(isRetracted && all.length > 1)) return announced.answer;
+  if (announced) return isRetracted && all.length > 1 ? null : announced.answer;
   return (
     bracketed(all, letters) ?? remaining(text, letters) ?? byText(all, choices, question) ?? null
   );
 }
 
 const mark =
-  /\b(?:(?:final|correct|best|right|closest|my)\s+)*(?:answer|option|choice|letter|选项)\b(?:[^.\n]{0,80}?)(?:\bis\b|\bare\b|\bbe\b|=|:)\s*:?|\b(?:option|choice|answer)\b|答案(?:是|为|选)?\s*:?|(?:故|应)?选(?:择)?\s*:?|\\(?:boxed|fbox)\s*\{|(?:^|\n)####|<answer>|\b(?:choose|select|pick)\b/gi;
+  /\b(?:(?:final|correct|best|right|closest|my)\s+)*(?:answer|option|choice|letter|选项)\b(?:[^.\n]{0,80}?)(?:\bis\b|\bare\b|\bbe\b|=|:)\s*:?|\b(?:option|choice|answer)\b|答案(?:是|为|选)?\s*:?|(?:故|应)?选(?:择)?\s*:?|\\(?:boxed|fbox)\s*\{|(?:^|\n)####|<answer>|\b(?:choose|select|pick)\b|\b(?:it|that)\s+(?:is|must be|should be)\b/gi;
 
 interface Found {
   readonly at: number;
@@ -75,7 +75,8 @@ function afterMark(
   if (rejects(sentenceAround(text, at))) return undefined;
   const letter = leadingLetter(rest, letters);
   if (letter) return other(letter, clause, choices) ?? letter;
-  if (!/(?:is|are|be|[:={])\s*$/.test(mark) || isRefusal(clause)) return undefined;
+  if (!/(?:is|are|be|[:={])\s*$/.test(mark) || /^(?:it|that)\b/i.test(mark)) return undefined;
+  if (isRefusal(clause)) return undefined;
   return inside(clause, letters) ?? onlyMentioned(clause, choices);
 }
 

@@ -30,7 +30,7 @@ export function plainProse(response: string): string {
 }
 
 const abbreviation =
-  /(?:\b(?:Fig|vs|approx|Eq|No|St|Dr|Mr|Mrs|Ms|e\.g|i\.e|cf|etc|ca)|\([A-Z]|^[A-Z]|\s[A-Z])\.$/;
+  /(?:\b(?:Fig|vs|approx|Eq|No|St|Dr|Mr|Mrs|Ms|e\.g|i\.e|cf|etc|ca)|\([A-Z]|^[A-Z])\.$/;
 
 /** Sentences in order; a line's end is a sentence's end. */
 export function sentences(text: string): string[] {
