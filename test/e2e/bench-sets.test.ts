@@ -96,7 +96,7 @@ it('bench run of a set asks with its prompt, grades by its rules, in shards that
     { id: '1', correct: false, groups: { subject: ['algebra'] } },
     { id: '2', correct: true, groups: { subject: ['logic'] } },
   ]);
-  expect(asked.some((text) => text.includes('X'))).toBe(true);
+  expect(asked.some((text) => text.includes('(B) $\\\\sqrt{2}$'))).toBe(true);
   const out = join(folder, 'joined.csv');
   const dirs = shards.map((one) => one.out);
   expect((await runCli(['bench', 'report', ...dirs, '--out', out])).code).toBe(0);
