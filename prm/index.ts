@@ -21,6 +21,7 @@ export {
   type SchemaDialect,
 } from './json-reply.js';
 export { createMarkerHost, type MarkerHost } from './marker.js';
+export { createMarkerCritic, firstWrongStep, type MarkerCriticParts } from './marker-critic.js';
 export * from './options.js';
 export { createOutcomeHost, OUTCOME_ROUTES, oneShot } from './outcome.js';
 export { createPairwiseScorer, drawPairs } from './pairwise.js';

@@ -115,6 +115,23 @@ export const criticOptions = z.strictObject({
     .describe('show the pictures to the critic; off for models that read text only'),
 });
 
+/** Of a critic in a model folder; it has no words, and so no prompt. */
+export const markerCriticOptions = z.strictObject({
+  wrongBelow: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('a step scored below it may be the wrong one'),
+  wrongShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('and is the wrong one if its score is below this share of the score before it'),
+  correctionTokens: z.int().min(1).default(64).describe('tokens of a corrected step, at most'),
+});
+
 export const pairwiseOptions = z.strictObject({
   maxPairs: z
     .int()
@@ -215,6 +232,7 @@ export type TokenLogitsOptions = z.infer<typeof tokenLogitsOptions>;
 export type PoolingOptions = z.infer<typeof poolingOptions>;
 export type OutcomeOptions = z.infer<typeof outcomeOptions>;
 export type CriticOptions = z.infer<typeof criticOptions>;
+export type MarkerCriticOptions = z.infer<typeof markerCriticOptions>;
 export type PairwiseOptions = z.infer<typeof pairwiseOptions>;
 export type RulesOptions = z.infer<typeof rulesOptions>;
 export type HybridOptions = z.infer<typeof hybridOptions>;

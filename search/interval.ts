@@ -19,6 +19,16 @@ export function credibleInterval(successes: number, trials: number): readonly [n
   return interval;
 }
 
+/** Central 95 % interval of Beta(a, b), widened where need be so that it holds the mean: nearly all of
+ *  a Beta with a far below 1 lies at 0.
+ *  @returns [low, high] in [0, 1] */
+export function betaInterval(a: number, b: number): readonly [number, number] {
+  const mean = a / (a + b);
+  const low = a > 0 ? betaQuantile(0.025, a, b) : 0;
+  const high = b > 0 ? betaQuantile(0.975, a, b) : 1;
+  return [round6(Math.min(low, mean)), round6(Math.max(high, mean))];
+}
+
 const intervalCache = new Map<number, readonly [number, number]>();
 
 /** Six decimals: more says nothing about a label, and fewer bytes go into labels.jsonl. */

@@ -12,6 +12,12 @@ export const estimateOptions = z.strictObject({
     .boolean()
     .default(false)
     .describe('stop sampling a state once its label is sure enough (see --interval-width)'),
+  adaptiveRule: z
+    .enum(['width', 'gain'])
+    .default('width')
+    .describe(
+      'an adaptive state stops when its interval is narrow (--interval-width), or when one more rollout would gain less than the last one of a state of value 1/2 with --num-rollouts: then rollouts go where they lower the error most',
+    ),
   adaptiveStep: count.default(4).describe('rollouts per round of an adaptive state'),
   intervalWidth: share
     .default(0.35)
@@ -59,6 +65,19 @@ export const stepRolloutsOptions = z.strictObject({
     .boolean()
     .default(false)
     .describe('after a step with value 0 give the later steps 0 without sampling'),
+  shareRollouts: z
+    .boolean()
+    .default(false)
+    .describe(
+      'count a rollout, and a sampled solution, also for every later labelled prefix that it passes through; states are then estimated one depth after the other',
+    ),
+  priorStrength: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      "take a parent's value as a prior of its next step's, which weighs so many rollouts at 1/2 and more near 0 and 1; it goes into soft labels, intervals and --adaptive-rule gain; 0 is off, 1 is usual",
+    ),
 });
 
 export const consensusOptions = z.strictObject({
@@ -106,4 +125,5 @@ export type StepRolloutsOptions = z.infer<typeof stepRolloutsOptions> & Estimate
 export type ConsensusOptions = z.infer<typeof consensusOptions> & StepRolloutsOptions;
 export type PathOptions = z.infer<typeof pathOptions> &
   z.infer<typeof consensusOptions> &
-  Pick<EstimateOptions, 'label' | 'labelThreshold'>;
+  Pick<EstimateOptions, 'label' | 'labelThreshold'> &
+  Partial<Pick<StepRolloutsOptions, 'priorStrength'>>;

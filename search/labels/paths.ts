@@ -1,8 +1,9 @@
-import { credibleInterval } from '../interval.js';
+import { betaInterval, credibleInterval } from '../interval.js';
 import { contentHash, createRandom, sampleWithoutReplacement } from '../rng.js';
 import { NO_STATE, ROOT, type StateIndex, type StateTree } from '../tree.js';
 import type { Critique, Step, StepKind } from '../types.js';
 import type { PathOptions } from './options.js';
+import { JEFFREYS, posteriorMean, priorAfter } from './prior.js';
 import type { LabelResult } from './result.js';
 
 /** A path from the root with one label per segment: one training example of a PRM. */
@@ -24,6 +25,8 @@ export interface TrainingPath {
 interface Waypoint {
   readonly segment: readonly Step[];
   readonly value: number;
+  /** In place of the value as a soft label: with the parent's value as its prior. */
+  readonly softValue?: number;
   readonly correct: number;
   readonly visits: number;
   readonly interval: readonly [number, number];
@@ -54,6 +57,7 @@ export function trainingPaths(
     .flatMap((path) => (prefixes ? (splitIntoSteps(path, prefixes) ?? []) : path))
     .map(cutAtUnknown)
     .map((path) => (strict ? cutAtFirstZero(path) : path))
+    .map((path) => withPriors(path, tree, options.priorStrength ?? 0))
     .flatMap((path) => labelPath(path, rootValue, options) ?? [])
     .filter((path) => path.labels.length > 0 && !(strict && isShort(path, options.minWords)));
   const distinct = dropDuplicates(paths);
@@ -166,6 +170,22 @@ function inferred(next: Waypoint): Waypoint {
   return certain ? { ...next, interval: credibleInterval(1, 1) } : next;
 }
 
+/** Soft labels and intervals with each state's parent as its prior (prior.ts). Values stay the plain
+ *  shares: a value of 0 says that nothing succeeded, which no posterior mean can. */
+function withPriors(path: RawPath, tree: StateTree, strength: number): RawPath {
+  if (strength === 0) return path;
+  let mean = posteriorMean(tree.correct[ROOT] ?? 0, tree.graded[ROOT] ?? 0, JEFFREYS);
+  const waypoints = path.waypoints.map((point) => {
+    const { correct, visits, interval, value } = point;
+    const isCertain = visits === 0 || interval[0] === interval[1];
+    const { a, b } = priorAfter(mean, strength);
+    mean = isCertain ? value : posteriorMean(correct, visits, { a, b });
+    if (isCertain) return point;
+    return { ...point, softValue: mean, interval: betaInterval(correct + a, visits - correct + b) };
+  });
+  return { ...path, waypoints };
+}
+
 function cutAtUnknown(path: RawPath): RawPath {
   const unknown = path.waypoints.findIndex((point) => Number.isNaN(point.value));
   return unknown < 0 ? path : { ...path, waypoints: path.waypoints.slice(0, unknown) };
@@ -190,7 +210,7 @@ function labelPath(path: RawPath, rootValue: number, options: PathOptions): Trai
   const labels = path.waypoints.map((point, i) => {
     if (i >= refuted) return 0;
     const before = i === 0 ? rootValue : (path.waypoints[i - 1]?.value ?? 0);
-    return labelOf(point.value, before, options);
+    return labelOf(point, before, options);
   });
   return {
     segments: path.waypoints.map((point) => point.segment),
@@ -203,10 +223,10 @@ function labelPath(path: RawPath, rootValue: number, options: PathOptions): Trai
 }
 
 /** GenPRM (arXiv 2504.00891, §3.1) labels by relative progress MC(s_t) / MC(s_<t). */
-function labelOf(value: number, before: number, options: PathOptions): number {
+function labelOf({ value, softValue }: Waypoint, before: number, options: PathOptions): number {
   switch (options.label) {
     case 'soft':
-      return value;
+      return softValue ?? value;
     case 'hard':
       return value > options.labelThreshold ? 1 : 0;
     case 'progress':

@@ -1,11 +1,19 @@
-import type { SearchContext } from '../context.js';
+import type { GradedRollouts, SearchContext } from '../context.js';
 import { SteptreeError } from '../errors.js';
 import { contentHash } from '../rng.js';
 import { NO_STATE, ROOT, type StateIndex, StateTree } from '../tree.js';
 import type { Problem, Step } from '../types.js';
-import { type Estimate, enterCounts, enterOutcome, estimate } from './estimate.js';
+import {
+  type Estimate,
+  type EstimateStart,
+  enterCounts,
+  enterOutcome,
+  estimate,
+} from './estimate.js';
 import type { StepRolloutsOptions } from './options.js';
+import { JEFFREYS, posteriorMean, priorAfter } from './prior.js';
 import type { LabelResult } from './result.js';
+import { SharedRollouts } from './shared-rollouts.js';
 
 /** A sampled solution, cut into the segments that get one label each. */
 export interface Solution {
@@ -16,18 +24,21 @@ export interface Solution {
 /** Monte Carlo value of every step of sampled solutions: `numRollouts` completions from each
  *  prefix (Math-Shepherd, arXiv 2312.08935, §3.3; VisualPRM, arXiv 2503.10291, §3). The last
  *  step needs none: the solution's own verdict is its value.
- *  All prefixes of all solutions are estimated side by side; a prefix that several solutions
- *  share is estimated once. */
+ *  All prefixes of all solutions are estimated side by side, or one depth after the other where what
+ *  is known of the earlier ones helps (`earlyStop`, `shareRollouts`, `priorStrength`). A prefix that
+ *  several solutions share is estimated once. */
 export async function stepRollouts(
   _problem: Problem,
   context: SearchContext,
   options: StepRolloutsOptions,
 ): Promise<LabelResult> {
   const tree = new StateTree();
-  const solutions = await sampleSolutions(tree, context, options);
-  const values = options.earlyStop
-    ? await estimateInTurn(solutions, context, options)
-    : await estimateAtOnce(solutions, context, options);
+  const { solutions, round } = await sampleSolutions(tree, context, options);
+  const { earlyStop, shareRollouts, priorStrength } = options;
+  const values =
+    earlyStop || shareRollouts || priorStrength > 0
+      ? await estimateInTurn(solutions, round, context, options)
+      : await estimateAtOnce(solutions, context, options);
   solutions.forEach((solution, i) => {
     enterSolution(tree, solution, values[i] ?? []);
   });
@@ -40,7 +51,7 @@ async function sampleSolutions(
   tree: StateTree,
   context: SearchContext,
   options: StepRolloutsOptions,
-): Promise<Solution[]> {
+): Promise<{ readonly solutions: readonly Solution[]; readonly round: GradedRollouts }> {
   const round = await context.gradedRollouts([], { n: options.numSolutions, purpose: 'solution' });
   const counts: Estimate = { correct: 0, graded: 0, ungraded: 0, rounds: [] };
   const distinct = new Map<string, Solution>();
@@ -66,7 +77,7 @@ async function sampleSolutions(
     );
   }
   enterCounts(tree, ROOT, counts);
-  return [...distinct.values()];
+  return { solutions: [...distinct.values()], round };
 }
 
 /** Runs of ceil(steps / maxSteps) steps become one segment, as VisualPRM caps its solutions. */
@@ -80,6 +91,12 @@ export function mergeSteps(steps: readonly Step[], maxSteps: number): Step[][] {
 /** Value of a prefix, or what stands for one that was not sampled. */
 type PrefixValue = Estimate | 'zero' | 'unknown';
 
+/** A prefix to be estimated, and what is known of it before. */
+interface PrefixTask {
+  readonly prefix: readonly Step[];
+  readonly start?: EstimateStart;
+}
+
 /** Estimates a round of prefixes side by side, each distinct one once.
  *  Whether a budget is spent is asked before the round, so timing can't change its results. */
 class PrefixEstimates {
@@ -90,19 +107,19 @@ class PrefixEstimates {
     private readonly options: StepRolloutsOptions,
   ) {}
 
-  async round(prefixes: readonly (readonly Step[])[]): Promise<PrefixValue[]> {
+  async round(tasks: readonly PrefixTask[]): Promise<PrefixValue[]> {
     const spent = this.context.exhausted() !== null;
-    const started = prefixes.map((prefix) => {
-      const key = contentHash(prefix);
-      const value = this.known.get(key) ?? (spent ? UNKNOWN : this.estimate(prefix));
+    const started = tasks.map((task) => {
+      const key = contentHash(task.prefix);
+      const value = this.known.get(key) ?? (spent ? UNKNOWN : this.estimate(task));
       this.known.set(key, value);
       return value;
     });
     return Promise.all(started);
   }
 
-  private async estimate(prefix: readonly Step[]): Promise<PrefixValue> {
-    const estimated = await estimate(this.context, prefix, this.options);
+  private async estimate({ prefix, start }: PrefixTask): Promise<PrefixValue> {
+    const estimated = await estimate(this.context, prefix, this.options, start);
     if (estimated.graded > 0) return estimated;
     this.context.warnings.push(
       `a prefix of ${prefix.length} steps has no label: none of its ${estimated.ungraded} rollouts could be graded`,
@@ -120,7 +137,8 @@ async function estimateAtOnce(
   options: StepRolloutsOptions,
 ): Promise<PrefixValue[][]> {
   const prefixes = solutions.map(properPrefixes);
-  const values = await new PrefixEstimates(context, options).round(prefixes.flat());
+  const tasks = prefixes.flat().map((prefix) => ({ prefix }));
+  const values = await new PrefixEstimates(context, options).round(tasks);
   let at = 0;
   return prefixes.map((own) => {
     const first = at;
@@ -129,23 +147,57 @@ async function estimateAtOnce(
   });
 }
 
-/** All solutions in lock-step, one step index a round; a solution stops at its first 0. */
+/** All solutions in lock-step, one step index a round. What the earlier rounds told goes into the
+ *  next one: with `earlyStop` a solution ends at its first 0, with `shareRollouts` rollouts count for
+ *  the later prefixes that they passed through, with `priorStrength` a parent's value is a prior. */
 async function estimateInTurn(
   solutions: readonly Solution[],
+  sampled: GradedRollouts,
   context: SearchContext,
   options: StepRolloutsOptions,
 ): Promise<PrefixValue[][]> {
   const estimates = new PrefixEstimates(context, options);
   const prefixes = solutions.map(properPrefixes);
+  const shared = new SharedRollouts(options.shareRollouts ? prefixes.flat() : []);
+  shared.add([], sampled);
+  const counted = new Set<Estimate>();
+  const rootMean = meanOfSolutions(sampled);
   const values: PrefixValue[][] = prefixes.map(() => []);
   const longest = Math.max(0, ...prefixes.map((own) => own.length));
   for (let step = 0; step < longest; step++) {
     const live = prefixes.flatMap((own, i) => (step < own.length ? [i] : []));
-    const sampled = live.filter((i) => !hasFailed(values[i] ?? []));
-    const round = await estimates.round(sampled.map((i) => prefixes[i]?.[step] ?? []));
-    for (const i of live) values[i]?.push(round[sampled.indexOf(i)] ?? 'zero');
+    const wanted = live.filter((i) => !(options.earlyStop && hasFailed(values[i] ?? [])));
+    const tasks = wanted.map((i) => {
+      const prefix = prefixes[i]?.[step] ?? [];
+      const parentMean = lastMean(values[i] ?? [], rootMean, options.priorStrength);
+      const prior = priorAfter(parentMean, options.priorStrength);
+      return { prefix, start: { ...shared.of(prefix), prior } };
+    });
+    const round = await estimates.round(tasks);
+    round.forEach((value, i) => {
+      // Solutions that share a prefix share its estimate: its rollouts count once.
+      if (typeof value !== 'object' || counted.has(value)) return;
+      counted.add(value);
+      for (const rollouts of value.rounds) shared.add(tasks[i]?.prefix ?? [], rollouts);
+    });
+    for (const i of live) values[i]?.push(round[wanted.indexOf(i)] ?? 'zero');
   }
   return values;
+}
+
+function meanOfSolutions({ verdicts }: GradedRollouts): number {
+  const graded = verdicts.filter(({ verdict }) => verdict !== 'ungraded').length;
+  const correct = verdicts.filter(({ verdict }) => verdict === 'equal').length;
+  return posteriorMean(correct, graded, JEFFREYS);
+}
+
+/** Posterior mean at the end of a solution's values so far, each the prior mean of the next. */
+function lastMean(values: readonly PrefixValue[], rootMean: number, strength: number): number {
+  return values.reduce<number>((mean, value) => {
+    if (value === 'zero') return 0;
+    if (value === 'unknown') return mean;
+    return posteriorMean(value.correct, value.graded, priorAfter(mean, strength));
+  }, rootMean);
 }
 
 function hasFailed(values: readonly PrefixValue[]): boolean {

@@ -10,6 +10,7 @@ import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { extractorOptions } from './extractor-options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 import type { ModelRequest } from './solve-models.js';
+import { CRITIC_HELP } from './solve-options.js';
 
 const commaList = (text: string) => text.split(',').map((part) => part.trim());
 
@@ -47,10 +48,7 @@ const benchOptions = z.strictObject({
     .describe('run every N-th problem from the K-th on; bench report joins the folders'),
   format: runOptions.shape.format,
   splitter: runOptions.shape.splitter,
-  critic: z
-    .string()
-    .default('')
-    .describe('URLs of a chat server that finds and corrects wrong steps, for refined-best-of-n'),
+  critic: z.string().default('').describe(CRITIC_HELP),
 });
 
 const prmBenchOptions = z.strictObject({
@@ -72,20 +70,53 @@ const prmBenchOptions = z.strictObject({
   }).shape,
 });
 
+const labelBenchOptions = z.strictObject({
+  method: z
+    .string()
+    .default(
+      'step-rollouts:numRollouts=4,step-rollouts:numRollouts=8,step-rollouts:numRollouts=16,step-rollouts:numRollouts=16:adaptive=true',
+    )
+    .describe(
+      'labellers, separated by commas, each perhaps with options of its own: step-rollouts:numRollouts=8, omegaprm',
+    ),
+  truthRollouts: z
+    .int()
+    .min(2)
+    .default(512)
+    .describe('rollouts of each state that its labels are held against'),
+  repeats: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('labellings of each problem, of the same solutions with rollouts of their own'),
+  maxStates: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('states of a problem and method that are measured at most; 0 is all'),
+  baseline: z
+    .string()
+    .default('step-rollouts:numRollouts=16')
+    .describe('method with which the others are compared, problem by problem'),
+  ...benchOptions.pick({ seed: true, concurrency: true, limit: true, format: true, splitter: true })
+    .shape,
+});
+
 const figmathSetOptions = z.strictObject({
   figmathSplit: figmathOptions.shape.split,
   figmathCount: figmathOptions.shape.count.default(500),
   figmathSeed: figmathOptions.shape.seed,
 });
 
+type Area = readonly [string, z.ZodObject];
+
 /** Areas that all benchmarks share. */
-const SHARED_AREAS: readonly (readonly [string, z.ZodObject])[] = [
+const SHARED_AREAS: readonly Area[] = [
   ['Benchmark', problemOptions],
   ['Set figmath', figmathSetOptions],
   ['Policy', policyOptions.omit({ record: true })],
   ['Sampling', samplingOptions],
   ['Budget per problem and strategy', budgetOptions],
-  ...SCORER_AREAS,
   ['Answer checking', verifyOptions],
   ['Extraction by a model', extractorOptions],
   ['Judge of answers', judgeOptions],
@@ -117,17 +148,21 @@ const benchRunOptions = z.strictObject({
 export type AllBenchOptions = z.infer<typeof plainOptions> & ModelRequest['all'];
 
 export function addBenchFlags(command: Command): void {
-  addAreas(command, benchOptions);
+  addAreas(command, benchOptions, [...SHARED_AREAS, ...SCORER_AREAS]);
 }
 
 export function addPrmBenchFlags(command: Command): void {
-  addAreas(command, prmBenchOptions);
+  addAreas(command, prmBenchOptions, [...SHARED_AREAS, ...SCORER_AREAS]);
 }
 
-function addAreas(command: Command, own: z.ZodObject): void {
+export function addLabelBenchFlags(command: Command): void {
+  addAreas(command, labelBenchOptions, SHARED_AREAS);
+}
+
+function addAreas(command: Command, own: z.ZodObject, areas: readonly Area[]): void {
   const seen = new Set<string>();
   addFlags(command, own, 'Benchmark', seen);
-  for (const [heading, schema] of SHARED_AREAS) addFlags(command, schema, heading, seen);
+  for (const [heading, schema] of areas) addFlags(command, schema, heading, seen);
 }
 
 /** Command line over --config file over defaults.
@@ -155,4 +190,23 @@ export function parsePrmBenchOptions(given: Readonly<Record<string, unknown>>): 
   const all = parseOptions(allPrmBenchOptions, given, file);
   // Only the reward model is asked to judge here.
   return { ...all, critic: '' } as unknown as AllPrmBenchOptions;
+}
+
+/** Every option of `steptree bench labels` in one strict schema. */
+const allLabelBenchOptions = z.strictObject({
+  ...labelBenchOptions.shape,
+  ...sharedShape,
+  ...simulatedShape,
+});
+
+export type AllLabelBenchOptions = AllBenchOptions & z.infer<typeof labelBenchOptions>;
+
+/** @throws SteptreeError OPTION_… */
+export function parseLabelBenchOptions(given: Readonly<Record<string, unknown>>) {
+  const file = typeof given.config === 'string' ? readConfigFile(given.config) : {};
+  const all = parseOptions(allLabelBenchOptions, given, file);
+  return {
+    all: { ...all, critic: '' } as unknown as AllLabelBenchOptions,
+    methods: commaList(String(all.method)),
+  };
 }

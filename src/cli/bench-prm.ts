@@ -13,14 +13,14 @@ import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
-import { openSolveModels } from './solve-models.js';
+import { openStoredModels } from './stored-models.js';
 
 /** Measures a reward model where the truth of steps is known. */
 export function benchPrmCommand(io: CommandIo): Command {
   const command = new Command('prm')
     .description('measure a reward model on steps whose truth is known')
     .argument('<set>', 'figmath, or a file of figmath problems')
-    .requiredOption('--out <dir>', 'folder for the problems and prm.json')
+    .requiredOption('--out <dir>', 'folder of the run; the same command on it resumes')
     .option('--config <file>', 'JSON file of options in camel case; flags override it')
     .option('--json', 'print one JSON object on stdout')
     .option('--quiet', 'no progress on stderr')
@@ -55,7 +55,8 @@ async function benchPrm(
   }
   const log = (line: string) => process.stderr.write(`${line}\n`);
   const request = { all, needsScorer: true, needsCritic: false };
-  const models = await openSolveModels(request, null, { signal: io.signal, log });
+  const open = await openStoredModels(request, dir, { signal: io.signal, log });
+  const { models, store } = open;
   let progress: Progress | null = null;
   try {
     const { scorer } = models;
@@ -68,7 +69,13 @@ async function benchPrm(
     const report = await measurePrm(
       problems,
       { samples, seed, threshold, concurrency, sampling },
-      { ...models, scorer, signal: io.signal, onDone: () => done++ },
+      {
+        ...models,
+        scorer,
+        repliesOf: (problem) => store.replies({ problem, seed, sampling, ...models.identities }),
+        signal: io.signal,
+        onDone: () => done++,
+      },
     );
     const facts = { ...models.identities, samples, seed, sampling, steptree: packageVersion() };
     const text = `${JSON.stringify({ set, ...report, ...facts }, null, 2)}\n`;
@@ -76,7 +83,7 @@ async function benchPrm(
     return report;
   } finally {
     progress?.stop();
-    await models.close();
+    await open.close();
   }
 }
 
@@ -103,4 +110,5 @@ Examples:
 
 The policy's own solutions are scored, and each step is held against what figmath's generator knows.
 step AUC: the chance that a right step scores above a wrong one; a step is right if it and all before
-it are. OUT/prm.json holds the figures.`;
+it are. OUT/prm.json holds the figures. Replies are kept in OUT/store: the same command resumes, and
+with another reward model the solutions are there already.`;

@@ -11,7 +11,9 @@ import { writeQuestions } from '../evaluate/results.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
 import { benchCompareCommand } from './bench-compare.js';
+import { benchLabelsCommand } from './bench-labels.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
+import { benchPlotCommand } from './bench-plot.js';
 import { benchPrmCommand } from './bench-prm.js';
 import { benchReportCommand } from './bench-report.js';
 import { benchScoreCommand } from './bench-score.js';
@@ -51,6 +53,8 @@ export function benchCommand(io: CommandIo): Command {
   bench.addCommand(benchReportCommand(io));
   bench.addCommand(benchCompareCommand(io));
   bench.addCommand(benchPrmCommand(io));
+  bench.addCommand(benchLabelsCommand(io));
+  bench.addCommand(benchPlotCommand());
   return bench;
 }
 

@@ -6,6 +6,7 @@ export const EXIT = { done: 0, failed: 1, badInput: 2, interrupted: 130 } as con
 
 /** Codes of errors that the user's command line or files caused, by their beginning. */
 const BAD_INPUT = [
+  'BENCH_SUMMARY_INVALID',
   'EXPORT_',
   'OPTION_',
   'POLICY_API_KEY_MISSING',

@@ -1,3 +1,4 @@
+import { SteptreeError } from '../../search/errors.js';
 import type { AnswerGrouper, Critic, StepScorer, Verifier } from '../../search/index.js';
 import { samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
@@ -8,7 +9,7 @@ import { createCritic, createScorer, scorerSettings } from '../scorer/index.js';
 import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { policySettings } from './policy-flags.js';
-import type { AllSolveOptions } from './solve-options.js';
+import { type AllSolveOptions, criticOf } from './solve-options.js';
 
 /** The part of a command's options that says which models there are. */
 export interface ModelRequest {
@@ -82,13 +83,15 @@ export async function openSolveModels(
     const context = { signal: io.signal, grouper, rollouts };
     const settings = scorerSettings(all);
     // With --prm-kind critic and no --critic, one model does both.
-    const sharesCritic = needsCritic && all.critic === '';
+    const criticSpec = criticOf(all);
+    const sharesCritic = needsCritic && criticSpec === '';
     const scorer =
       needsScorer || sharesCritic ? opened(await createScorer(settings, context)) : null;
     const ownCritic =
       needsCritic && !sharesCritic
-        ? opened(await createCritic(all.critic, settings, context))
+        ? opened(await createCritic(criticSpec, settings, context))
         : null;
+    if (sharesCritic && !scorer?.critic) throw noCritic();
     const critic = ownCritic ?? (sharesCritic ? scorer?.critic : undefined);
     return {
       host,
@@ -108,4 +111,12 @@ export async function openSolveModels(
     await close();
     throw error;
   }
+}
+
+function noCritic(): SteptreeError {
+  return new SteptreeError(
+    'OPTION_INVALID',
+    'refined-best-of-n needs a critic; name its server or folder with --critic',
+    { option: 'critic' },
+  );
 }

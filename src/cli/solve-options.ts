@@ -7,7 +7,12 @@ import { addFlags, kebabCase, parseOptions } from '../config/flags.js';
 import { budgetOptions, policyOptions, runOptions, samplingOptions } from '../config/options.js';
 import { problemOptions } from '../data/problems.js';
 import { needsOf, requireStrategy } from '../runtime/solve.js';
-import { EMBEDDED_PRM_DIR, SCORER_AREAS, scorerShape } from '../scorer/index.js';
+import {
+  EMBEDDED_CRITIC_DIR,
+  EMBEDDED_PRM_DIR,
+  SCORER_AREAS,
+  scorerShape,
+} from '../scorer/index.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 import { strategyOptions, strategyShape } from './strategy-flags.js';
@@ -30,6 +35,10 @@ const questionOptions = z.strictObject({
   checkImages: problemOptions.shape.checkImages,
 });
 
+/** Also of `bench run`. */
+export const CRITIC_HELP =
+  'finds and corrects wrong steps, for refined-best-of-n: embedded, a model folder, or URLs of a chat server; default: the embedded one beside the embedded policy';
+
 const searchOptions = z.strictObject({
   strategy: z
     .string()
@@ -39,10 +48,7 @@ const searchOptions = z.strictObject({
     ),
   seed: z.int().min(0).default(0).describe('every sample derives its own seed from it'),
   splitter: runOptions.shape.splitter,
-  critic: z
-    .string()
-    .default('')
-    .describe('URLs of a chat server that finds and corrects wrong steps, for refined-best-of-n'),
+  critic: z.string().default('').describe(CRITIC_HELP),
   store: z
     .string()
     .default('')
@@ -137,8 +143,8 @@ function requireModels(
   const fail = (option: string, text: string) => {
     throw new SteptreeError('OPTION_INVALID', `${strategy} needs ${text}`, { option, strategy });
   };
-  if (needsCritic && all.critic === '' && all.prmKind !== 'critic') {
-    fail('critic', 'a critic; name its server with --critic URL (no critic is embedded)');
+  if (needsCritic && criticOf(all) === '' && all.prmKind !== 'critic') {
+    fail('critic', `a critic; name its server or folder with --critic (${whyNoCritic(all)})`);
   }
   const readsFolder = all.prmKind === 'auto' || all.prmKind === 'onnx';
   if (!needsScorer || !readsFolder || all.prm !== 'embedded') return;
@@ -146,14 +152,33 @@ function requireModels(
   if (!existsSync(EMBEDDED_PRM_DIR)) {
     fail('prm', `a reward model; ${choices} (none is embedded in this installation)`);
   }
-  // What the embedded one says of other problems would be noise.
-  const isForeign = all.policy !== 'embedded' && !all.policy.startsWith('recorded:');
-  if (isForeign && stated('prm') === undefined) {
+  if (isForeign(all.policy) && stated('prm') === undefined) {
     fail(
       'prm',
       `a reward model; ${choices} (the embedded one knows the embedded policy's problems only)`,
     );
   }
+}
+
+/** `--critic`, or the embedded one where it knows the problems; empty for none. */
+export function criticOf(all: {
+  readonly critic: string;
+  readonly prmKind: string;
+  readonly policy: string;
+}): string {
+  if (all.critic !== '' || all.prmKind === 'critic' || isForeign(all.policy)) return all.critic;
+  return existsSync(EMBEDDED_CRITIC_DIR) ? 'embedded' : '';
+}
+
+function whyNoCritic({ policy }: AllSolveOptions): string {
+  return isForeign(policy)
+    ? "the embedded one knows the embedded policy's problems only"
+    : 'none is embedded in this installation';
+}
+
+/** What an embedded reward model or critic says of other policies' problems would be noise. */
+function isForeign(policy: string): boolean {
+  return policy !== 'embedded' && !policy.startsWith('recorded:');
 }
 
 function requireOneProblem({ question, problem, image, choices, answer }: AllSolveOptions): void {

@@ -1,10 +1,7 @@
 import { SteptreeError } from '../../search/errors.js';
-import {
-  STRATEGY_NAMES,
-  type StrategyEntry,
-  type StrategyNeed,
-} from '../../search/strategies/index.js';
+import { STRATEGY_NAMES, type StrategyNeed } from '../../search/strategies/index.js';
 import { needsOf, requireStrategy } from '../runtime/solve.js';
+import { readSettings } from './spec.js';
 
 /** One column of a comparison: a strategy with its options at one N. */
 export interface Cell {
@@ -29,7 +26,8 @@ export function makeCells(specs: readonly string[], ns: readonly number[]): Cell
     labels.add(label);
     const [name = '', ...settings] = label.split(':');
     const strategy = requireStrategy(name);
-    const options = Object.fromEntries(settings.map((text) => readSetting(label, text, strategy)));
+    const known = Object.keys(strategy.options.shape);
+    const options = readSettings(settings, known, (reason) => invalid(label, reason));
     const takesN = Object.hasOwn(strategy.options.shape, 'n');
     const sizes = takesN && options.n === undefined ? ns : [Number(options.n ?? 1)];
     return sizes.map((n): Cell => {
@@ -49,22 +47,6 @@ export function makeCells(specs: readonly string[], ns: readonly number[]): Cell
 
 export function cellName({ label, n }: Pick<Cell, 'label' | 'n'>): string {
   return `${label} @${n}`;
-}
-
-function readSetting(label: string, text: string, strategy: StrategyEntry): [string, unknown] {
-  const at = text.indexOf('=');
-  const name = text.slice(0, at);
-  const known = Object.keys(strategy.options.shape);
-  if (at < 0 || !known.includes(name)) {
-    throw invalid(label, `"${text}" is no NAME=VALUE of its options (${known.join(', ')})`);
-  }
-  return [name, readValue(text.slice(at + 1))];
-}
-
-function readValue(text: string): unknown {
-  if (text === 'true' || text === 'false') return text === 'true';
-  const number = Number(text);
-  return text.trim() === '' || Number.isNaN(number) ? text : number;
 }
 
 function invalid(label: string, reason: string): SteptreeError {

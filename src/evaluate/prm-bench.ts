@@ -2,6 +2,7 @@ import { isComplete } from '../../search/expand.js';
 import type {
   AnswerGrouper,
   Problem,
+  ReplyStore,
   SamplingOptions,
   Step,
   StepScorer,
@@ -24,6 +25,9 @@ export interface PrmBenchPorts {
   readonly policy: SkippingPolicy;
   readonly scorer: StepScorer;
   readonly grouper: AnswerGrouper;
+  /** Where a problem's replies are kept, so that an interrupted measurement resumes; default: in
+   *  memory. */
+  readonly repliesOf?: (problem: Problem) => Promise<ReplyStore>;
   readonly signal: AbortSignal;
   /** Told of every finished problem. */
   readonly onDone?: () => void;
@@ -90,7 +94,7 @@ export async function measurePrm(
 async function scoredSolutions(
   problem: Problem,
   { samples, seed, sampling }: PrmBenchSettings,
-  { policy, scorer, grouper, signal, onDone }: PrmBenchPorts,
+  { policy, scorer, grouper, repliesOf, signal, onDone }: PrmBenchPorts,
 ): Promise<ScoredSolution[]> {
   const figure = problemOfId(problem.id);
   if (!figure) return [];
@@ -100,6 +104,7 @@ async function scoredSolutions(
     policy,
     scorer,
     grouper,
+    ...(repliesOf ? { store: await repliesOf(problem) } : {}),
     seed,
     sampling,
     signal,

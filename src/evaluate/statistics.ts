@@ -26,6 +26,24 @@ export function bootstrapMean(values: readonly number[], seed = 'bootstrap'): Es
   return { mean: average(values), low: at(0.025), high: at(0.975) };
 }
 
+/** Any statistic of whole problems with its bootstrap interval; for ratios, roots and comparisons,
+ *  which are no means of one value per problem.
+ *  @param problems what is drawn at random, with replacement
+ *  @param statistic of the drawn ones, some of them several times
+ *  @returns NaN throughout for no problems */
+export function bootstrapStatistic<T>(
+  problems: readonly T[],
+  statistic: (drawn: readonly T[]) => number,
+  seed = 'bootstrap',
+): Estimate {
+  const random = createRandom(`${seed} ${problems.length}`);
+  const values = Array.from({ length: RESAMPLES }, () =>
+    statistic(problems.map(() => problems[Math.floor(random() * problems.length)] as T)),
+  ).sort((a, b) => a - b);
+  const at = (share: number) => values[Math.round(share * (RESAMPLES - 1))] ?? Number.NaN;
+  return { mean: statistic(problems), low: at(0.025), high: at(0.975) };
+}
+
 /** Difference a - b of paired values, problem by problem: what both find hard cancels out. */
 export function pairedDifference(a: readonly number[], b: readonly number[]): Estimate {
   return bootstrapMean(a.map((value, i) => value - (b[i] ?? Number.NaN)));

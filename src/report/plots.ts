@@ -1,8 +1,7 @@
 /** Plots as data: vega-lite specifications, drawn to SVG without a browser and to PNG by sharp.
  *  Callers name series and points; nothing here knows of benchmarks. */
-import sharp from 'sharp';
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
+import { chartToSvg, svgToPng } from '../evaluate/render-chart.js';
 
 export type PlotTheme = 'light' | 'dark';
 
@@ -62,26 +61,23 @@ const PALETTE: Readonly<Record<PlotTheme, readonly string[]>> = {
 };
 
 const COLORS = {
-  light: { text: '#1c2733', muted: '#5c6b7a', grid: '#e3e8ee' },
-  dark: { text: '#e6ebf1', muted: '#9aa8b7', grid: '#2c3743' },
+  light: { ground: '#ffffff', text: '#1c2733', muted: '#5c6b7a', grid: '#e3e8ee' },
+  dark: { ground: '#151b22', text: '#e6ebf1', muted: '#9aa8b7', grid: '#2c3743' },
 } as const;
 
 /** An SVG document with a transparent background. */
 export async function plotSvg(plot: Plot, theme: PlotTheme = 'light'): Promise<string> {
-  const { spec } = compile({
+  return chartToSvg({
     ...specOf(plot, theme),
-    config: configOf(theme, plot),
+    config: configOf(theme, plot, null),
   } as TopLevelSpec);
-  return new View(parse(spec), { renderer: 'none' }).finalize().toSVG();
 }
 
 /** A PNG at twice the size of the SVG, on the theme's ground. */
-export async function plotPng(plot: Plot, theme: PlotTheme = 'light'): Promise<Buffer> {
-  const svg = await plotSvg(plot, theme);
-  return sharp(Buffer.from(svg), { density: 144 })
-    .flatten({ background: theme === 'light' ? '#ffffff' : '#151b22' })
-    .png()
-    .toBuffer();
+export async function plotPng(plot: Plot, theme: PlotTheme = 'light'): Promise<Uint8Array> {
+  const background = COLORS[theme].ground;
+  const config = configOf(theme, plot, background);
+  return svgToPng(await chartToSvg({ ...specOf(plot, theme), config } as TopLevelSpec));
 }
 
 function specOf(plot: Plot, theme: PlotTheme): object {
@@ -228,11 +224,11 @@ function reliabilitySpec({ bins, title }: ReliabilityPlot, theme: PlotTheme): ob
   };
 }
 
-function configOf(theme: PlotTheme, plot: Plot): object {
+function configOf(theme: PlotTheme, plot: Plot, background: string | null): object {
   const { text, muted, grid } = COLORS[theme];
   const font = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
   return {
-    background: null,
+    background,
     font,
     padding: 6,
     view: { stroke: null },

@@ -9,6 +9,7 @@ import {
   type SearchContext,
   segmentText,
   stepRollouts,
+  type TrainingPath,
   type TreeJson,
   trainingPaths,
   treeFromJson,
@@ -48,10 +49,17 @@ export async function labelProblem(
   });
 }
 
-/** The training paths of a stored tree as lines of labels.jsonl, each ending in a newline.
- *  A pure function of tree and options, so the file can be made again from the trees. */
+/** The training paths of a stored tree.
+ *  A pure function of tree and options, so labels can be made again from the trees. */
+export function pathsOf(tree: TreeJson, options: PathOptions, seed: number): TrainingPath[] {
+  // OmegaPRM's states are chosen for what went wrong after them: their parents are no prior.
+  const chosen = tree.method === 'omegaprm' ? { ...options, priorStrength: 0 } : options;
+  return trainingPaths(treeFromJson(tree), chosen, `${seed} ${tree.id}`);
+}
+
+/** The training paths of a stored tree as lines of labels.jsonl, each ending in a newline. */
 export function labelLines(tree: TreeJson, options: PathOptions, seed: number): string[] {
-  return trainingPaths(treeFromJson(tree), options, `${seed} ${tree.id}`).map((path) => {
+  return pathsOf(tree, options, seed).map((path) => {
     const line: LabelLine = {
       id: tree.id,
       question: tree.question,

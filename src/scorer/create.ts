@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import {
   createCriticHost,
   createHybridScorer,
@@ -64,6 +64,9 @@ export interface ScorerContext extends ModelServerContext {
 /** The folder of the reward model that comes with the package. */
 export const EMBEDDED_PRM_DIR = join(PACKAGE_DIR, 'models', 'figmath-prm');
 
+/** The folder of the critic that comes with the package. */
+export const EMBEDDED_CRITIC_DIR = join(PACKAGE_DIR, 'models', 'figmath-critic');
+
 const IMAGE_CACHE_BYTES = 256e6;
 
 /** Opens the reward model that `--prm` and `--prm-kind` name.
@@ -93,13 +96,19 @@ export async function createScorer(
 }
 
 /** A critic on its own, as `--critic` names it.
- *  @param spec URLs of servers of one model, separated by commas
- *  @throws SteptreeError OPTION_PRM_UNKNOWN, POLICY_URL_INVALID, POLICY_API_KEY_MISSING */
+ *  @param spec `embedded`, a model folder, or URLs of servers of one model, separated by commas
+ *  @throws SteptreeError OPTION_PRM_UNKNOWN, POLICY_URL_INVALID, POLICY_API_KEY_MISSING, and what
+ *  opening a folder throws */
 export async function createCritic(
   spec: string,
-  settings: Pick<ScorerSettings, 'critic' | 'criticServer'>,
+  settings: ScorerSettings,
   context: ScorerContext = {},
 ): Promise<CriticHandle> {
+  if (!isUrl(spec)) {
+    const folder = existingFolder(spec, { flag: 'critic', embedded: EMBEDDED_CRITIC_DIR });
+    const { openFolderCritic } = await import('./onnx/critic.js');
+    return openFolderCritic(folder, spec, settings);
+  }
   const { server, model } = await openServer(spec, settings.criticServer, context, 'critic');
   const images = context.images ?? createImageEncoder(IMAGE_CACHE_BYTES);
   const host = createCriticHost(server, images, settings.critic);
@@ -205,16 +214,7 @@ class Opener {
 
   private async folder(): Promise<MarkerModel> {
     const { prm } = this.settings;
-    const folder =
-      prm === 'embedded' ? EMBEDDED_PRM_DIR : resolve(prm.startsWith('onnx:') ? prm.slice(5) : prm);
-    if (!existsSync(folder)) {
-      throw unknownPrm(
-        prm,
-        prm === 'embedded'
-          ? 'needs models/figmath-prm, which is missing; install again, or name a server or folder'
-          : 'is neither embedded, an http(s) URL nor an existing model folder',
-      );
-    }
+    const folder = existingFolder(prm, { flag: 'prm', embedded: EMBEDDED_PRM_DIR });
     this.model = prm;
     const { openMarkerModel } = this.context;
     if (openMarkerModel) return openMarkerModel(folder, prm);
@@ -287,6 +287,23 @@ async function openServer(
     await server.close();
     throw error;
   }
+}
+
+/** @param spec `embedded`, a folder, or `onnx:` before one */
+function existingFolder(
+  spec: string,
+  { flag, embedded }: { readonly flag: string; readonly embedded: string },
+): string {
+  const folder =
+    spec === 'embedded' ? embedded : resolve(spec.startsWith('onnx:') ? spec.slice(5) : spec);
+  if (existsSync(folder)) return folder;
+  throw unknownPrm(
+    spec,
+    spec === 'embedded'
+      ? `needs models/${basename(embedded)}, which is missing; install again, or name a server or folder`
+      : 'is neither embedded, an http(s) URL nor an existing model folder',
+    flag,
+  );
 }
 
 function isUrl(spec: string): boolean {

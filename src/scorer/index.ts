@@ -2,6 +2,7 @@ export {
   type CriticHandle,
   createCritic,
   createScorer,
+  EMBEDDED_CRITIC_DIR,
   EMBEDDED_PRM_DIR,
   type ScorerContext,
   type ScorerHandle,

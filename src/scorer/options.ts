@@ -3,6 +3,7 @@ import {
   batchingOptions,
   criticOptions,
   hybridOptions,
+  markerCriticOptions,
   outcomeOptions,
   pairwiseOptions,
   poolingOptions,
@@ -70,6 +71,7 @@ const AREAS = [
   ['Outcome reward model (--prm-kind outcome)', 'outcome', outcomeOptions],
   ['Critic (--critic, --prm-kind critic)', 'critic', criticOptions],
   ['Critic (--critic, --prm-kind critic)', 'critic', modelServerOptions],
+  ['Critic in a folder (--critic embedded, --critic DIR)', 'critic', markerCriticOptions],
   ['Pairwise judge (--prm-kind pairwise)', 'pairwise', pairwiseOptions],
   ['Rules (--prm-kind rules)', 'rules', rulesOptions],
   ['Hybrid (--prm-kind hybrid)', 'hybrid', hybridOptions],
@@ -103,6 +105,7 @@ export interface ScorerSettings extends z.infer<typeof scorerOptions> {
   readonly pooling: z.infer<typeof poolingOptions>;
   readonly outcome: z.infer<typeof outcomeOptions>;
   readonly critic: z.infer<typeof criticOptions>;
+  readonly markerCritic: z.infer<typeof markerCriticOptions>;
   readonly pairwise: z.infer<typeof pairwiseOptions>;
   readonly rules: z.infer<typeof rulesOptions>;
   readonly hybrid: z.infer<typeof hybridOptions>;
@@ -123,6 +126,7 @@ export function scorerSettings(all: Readonly<Record<string, unknown>>): ScorerSe
     pooling: pickOptions(poolingOptions, all, 'pooling'),
     outcome: pickOptions(outcomeOptions, all, 'outcome'),
     critic: pickOptions(criticOptions, all, 'critic'),
+    markerCritic: pickOptions(markerCriticOptions, all, 'critic'),
     pairwise: pickOptions(pairwiseOptions, all, 'pairwise'),
     rules: pickOptions(rulesOptions, all, 'rules'),
     hybrid: pickOptions(hybridOptions, all, 'hybrid'),

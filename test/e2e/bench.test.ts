@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readJsonl, runCli, simpleProblems, temporaryFolder, writeJsonl } from '../support/cli.js';
 
 const folder = temporaryFolder();
@@ -70,4 +70,66 @@ it('measures reward models on figmath only, and says so', async () => {
   const { code, stderr } = await runCli(['bench', 'prm', problems, '--out', join(folder, 'prm')]);
   expect(code).toBe(2);
   expect(stderr).toMatch(/holds no problem of figmath.*OPTION_INVALID/);
+});
+
+describe('bench labels', () => {
+  const labels = (...more: string[]) =>
+    runCli([
+      ...['bench', 'labels', problems, '--out', join(folder, 'labels'), '--limit', '3'],
+      ...['--policy', 'simulated', '--quiet', '--truth-rollouts', '32', ...more],
+    ]);
+  const methods = [
+    'step-rollouts:numRollouts=4',
+    'step-rollouts:numRollouts=16',
+    'step-rollouts:numRollouts=16:adaptive=true:adaptiveRule=gain:shareRollouts=true:priorStrength=1',
+  ];
+
+  it('prints the error and cost of each method, and the same again from its store', async () => {
+    const args = ['--method', methods.join(','), '--repeats', '2', '--json'];
+    const first = await labels(...args);
+    expect(first.stderr).toBe('');
+    expect(first.code).toBe(0);
+    const report = JSON.parse(first.stdout) as {
+      problems: number;
+      methods: { method: string; rmse: { mean: number }; policyTokens: { mean: number } }[];
+    };
+    expect(report.problems).toBe(3);
+    expect(report.methods.map(({ method }) => method)).toEqual(methods);
+    const [k4, k16] = report.methods;
+    expect(k4?.rmse.mean).toBeGreaterThan(k16?.rmse.mean ?? 1);
+    expect(k4?.policyTokens.mean).toBeLessThan(k16?.policyTokens.mean ?? 0);
+    expect((await labels(...args)).stdout).toBe(first.stdout);
+    const file = readFileSync(join(folder, 'labels', 'labels.json'), 'utf8');
+    expect(JSON.parse(file)).toMatchObject({ ...report, seed: 0, truthRollouts: 32 });
+  });
+
+  it('refuses a baseline that is none of the methods', async () => {
+    const { code, stderr } = await labels('--method', 'omegaprm', '--baseline', 'step-rollouts');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--baseline step-rollouts is none of the methods omegaprm/);
+  });
+});
+
+describe('bench plot', () => {
+  const plot = (...args: string[]) => runCli(['bench', 'plot', ...args]);
+
+  it('draws the summary of a run', async () => {
+    await bench(...cells, '--seeds', '2');
+    const file = join(folder, 'chart.svg');
+    const { code, stderr } = await plot(join(out, 'summary.json'), '--out', file, '--title', 'T1');
+    expect([code, stderr]).toEqual([0, '']);
+    const svg = readFileSync(file, 'utf8');
+    for (const text of ['>T1<', '12 problems, 2 seeds', 'majority', 'best-of-n']) {
+      expect(svg).toContain(text);
+    }
+  });
+
+  it('refuses what is no summary, and a name that is no picture', async () => {
+    const wrong = await plot(problems, '--out', join(folder, 'chart.svg'));
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/is no summary of steptree bench run .*BENCH_SUMMARY_INVALID/);
+    const named = await plot(join(out, 'summary.json'), '--out', join(folder, 'chart.pdf'));
+    expect(named.code).toBe(2);
+    expect(named.stderr).toMatch(/written as \.svg or \.png/);
+  });
 });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { measurePrm } from '../../src/evaluate/prm-bench.js';
 import { generateProblem } from '../../src/figmath/index.js';
 import { createStepTruth } from '../../src/figmath/truth.js';
-import { fakePolicy, fakeScorer, lastStepGrouper } from '../support/fakes.js';
+import { fakePolicy, fakeScorer, lastStepGrouper, memoryStore } from '../support/fakes.js';
 
 const figures = Array.from({ length: 8 }, (_, i) => generateProblem('validation', 1, i));
 const problems = figures.map(({ id, question, answer }) => ({ id, question, answer, images: [] }));
@@ -37,10 +37,14 @@ const settings = {
   concurrency: 2,
 };
 
-const measure = (scorer: ReturnType<typeof fakeScorer>) =>
+const measure = (
+  scorer: ReturnType<typeof fakeScorer>,
+  more: Partial<Parameters<typeof measurePrm>[2]> = {},
+) =>
   measurePrm(problems, settings, {
     policy: policy(),
     scorer,
+    ...more,
     grouper: lastStepGrouper,
     signal: new AbortController().signal,
   });
@@ -73,4 +77,20 @@ it('scores a text once however often it was sampled', async () => {
   const { solutions } = await measure(scorer);
   expect(solutions).toBeLessThan(8 * 8);
   expect(solutions).toBe(new Set(scorer.asked.flat().map((steps) => JSON.stringify(steps))).size);
+});
+
+it('asks neither policy nor reward model again when it resumes, and reports the same', async () => {
+  const stores = new Map(problems.map(({ id }) => [id, memoryStore()]));
+  const repliesOf = async ({ id }: { id: string }) => stores.get(id) ?? memoryStore();
+  const first = await measure(
+    fakeScorer((step) => step.length / 100),
+    { repliesOf },
+  );
+  const nobody = fakeScorer(() => {
+    throw new Error('nobody should score');
+  });
+  const mute = fakePolicy(() => {
+    throw new Error('nobody should ask');
+  });
+  expect(await measure(nobody, { repliesOf, policy: mute })).toEqual(first);
 });

@@ -6,6 +6,8 @@ import { type ModelFolder, readJson, readModelFolder } from '../../policy/onnx/f
 /** A model folder that is a reward model. */
 export interface PrmFolder extends ModelFolder {
   readonly marker: Marker;
+  /** What stands after a wrong step, before its correction; absent from folders that only score. */
+  readonly correctionPrefix?: string;
 }
 
 /** The token at which the model answers for the step before it. */
@@ -21,6 +23,7 @@ const factsSchema = z.looseObject({
   marker: z.string().min(1),
   markerTokenId: z.int().min(0),
   stepSeparator: z.literal(SEPARATOR).default(SEPARATOR),
+  correctionPrefix: z.string().min(1).optional(),
 });
 
 /** Reads everything of a reward model's folder but its weights.
@@ -45,5 +48,6 @@ export async function readPrmFolder(path: string): Promise<PrmFolder> {
       { path, marker: marker.text, expected: marker.id, got: ids },
     );
   }
-  return { ...folder, marker };
+  const { correctionPrefix } = facts;
+  return { ...folder, marker, ...(correctionPrefix ? { correctionPrefix } : {}) };
 }

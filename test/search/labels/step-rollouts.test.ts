@@ -29,9 +29,18 @@ function policy() {
 }
 
 function options(more: Record<string, unknown> = {}) {
-  const { numRollouts = 4, adaptive, adaptiveStep, intervalWidth, label, ...own } = more;
+  const {
+    numRollouts = 4,
+    adaptive,
+    adaptiveRule,
+    adaptiveStep,
+    intervalWidth,
+    label,
+    ...own
+  } = more;
+  const given = { numRollouts, adaptive, adaptiveRule, adaptiveStep, intervalWidth, label };
   return {
-    ...estimateOptions.parse({ numRollouts, adaptive, adaptiveStep, intervalWidth, label }),
+    ...estimateOptions.parse(given),
     ...stepRolloutsOptions.parse({ numSolutions: 4, ...own }),
     ...consensusOptions.parse({}),
   };
@@ -126,6 +135,92 @@ describe('stepRollouts', () => {
       lucky,
     );
     expect(paths[0]?.visits).toEqual([4, 4, 1]);
+  });
+
+  it('spends rollouts by their gain: sqrt(4p(1-p)) of numRollouts on a state of value p', async () => {
+    // Right with chance 1/2 after a, 1/10 after b: in the long run 1 and 0.6 of 200 rollouts.
+    const even = fakePolicy((prefix, index) => {
+      if (prefix.length === 0) return RIGHT;
+      const every = prefix.at(-1) === 'b' ? 10 : 2;
+      return index % every === 0 ? ['Answer: 42'] : ['Answer: 41'];
+    });
+    const { paths } = await labelled(
+      { numRollouts: 200, adaptive: true, adaptiveRule: 'gain', adaptiveStep: 10 },
+      even,
+    );
+    const [a = 0, b = 0] = paths[0]?.visits ?? [];
+    expect(a).toBe(200);
+    expect(b).toBeGreaterThanOrEqual(110);
+    expect(b).toBeLessThanOrEqual(130);
+  });
+
+  it('counts solutions and earlier rollouts for the later prefixes that they pass through', async () => {
+    const { result, paths, used } = await labelled({ shareRollouts: true });
+    // a: 4 solutions pass, 2 of them right, and 4 rollouts of its own, 2 right.
+    // a b: the 2 right solutions and 2 rollouts of a pass, all right, and 4 of its own; a x likewise.
+    expect(paths.map(({ labels, visits }) => [labels, visits])).toEqual([
+      [
+        [0.5, 1, 1],
+        [8, 8, 1],
+      ],
+      [
+        [0.5, 0, 0],
+        [8, 8, 1],
+      ],
+    ]);
+    expect(result.tree.value(ROOT)).toBe(0.5);
+    expect(used.calls.map(({ n }) => n)).toEqual([4, 4, 4, 4]);
+  });
+
+  it('draws nothing for a state of which passing rollouts tell enough', async () => {
+    const { used, paths } = await labelled({
+      shareRollouts: true,
+      adaptive: true,
+      intervalWidth: 0.5,
+    });
+    // [0.555, 1] for 4 of 4 is narrow enough; a has 4 of 8 right, 0.6 wide at 4 and 0.51 at 8.
+    expect(used.calls.map(({ prefix }) => prefix)).toEqual([[], ['a']]);
+    expect(paths.map(({ visits }) => visits)).toEqual([
+      [8, 4, 1],
+      [8, 4, 1],
+    ]);
+  });
+
+  it("pulls a soft label towards its parent's value, and leaves the counts as they are", async () => {
+    const { result } = await labelled({ priorStrength: 2 });
+    const pulled = trainingPaths(result, { ...PATHS, priorStrength: 2 }, 's');
+    // Root 2 of 4: (2 + 0.5) / 5 = 0.5. a 2 of 4: (2 + 1) / 6 = 0.5.
+    // a b 4 of 4: (4 + 1) / 6; a x 0 of 4: (0 + 1) / 6. A finished solution keeps its verdict.
+    const labels = pulled.map((path) => path.labels.map((label) => Math.round(label * 1e6) / 1e6));
+    expect(labels).toEqual([
+      [0.5, 0.833333, 1],
+      [0.5, 0.166667, 0],
+    ]);
+    const hard = trainingPaths(result, { ...PATHS, label: 'hard', priorStrength: 2 }, 's');
+    expect(hard.map((path) => path.labels)).toEqual([
+      [1, 1, 1],
+      [1, 0, 0],
+    ]);
+  });
+
+  it("stops sooner where the parent's value tells what to expect", async () => {
+    const failing = () =>
+      fakePolicy((prefix) =>
+        prefix.length === 0 ? ['x', 'y', 'z', 'Answer: 41'] : ['Answer: 41'],
+      );
+    const gain = { numRollouts: 24, adaptive: true, adaptiveRule: 'gain', adaptiveStep: 1 };
+    const alone = await labelled(gain, failing());
+    const informed = await labelled({ ...gain, priorStrength: 1 }, failing());
+    const drawn = ({ used }: typeof alone) =>
+      used.calls.slice(1).map(({ prefix }) => prefix.length);
+    const perState = (lengths: readonly number[]) =>
+      [1, 2, 3].map((depth) => lengths.filter((length) => length === depth).length);
+    const [first = 0, second = 0, third = 0] = perState(drawn(informed));
+    // Mean m = 0.5 / (n + 1) after n failures; m (1 - m) / (n + 2)^2 falls below 0.25 / 26^2 at n = 10.
+    expect(perState(drawn(alone))).toEqual([10, 10, 10]);
+    expect(first).toBeLessThan(10);
+    expect(second).toBeLessThan(first);
+    expect(third).toBeLessThanOrEqual(second);
   });
 
   it('keeps a prefix without a label out of the paths and says so', async () => {
