@@ -7,6 +7,7 @@ import { problemOptions } from '../data/problems.js';
 import { figmathOptions } from '../figmath/index.js';
 import { SCORER_AREAS, scorerShape } from '../scorer/index.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
+import { aggregationOptions } from './aggregates.js';
 import { extractorOptions } from './extractor-options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 import type { ModelRequest } from './solve-models.js';
@@ -59,6 +60,7 @@ const prmBenchOptions = z.strictObject({
     .max(1)
     .default(0.5)
     .describe('a step scored below it is taken for wrong (first-error detection)'),
+  ...aggregationOptions.shape,
   ...benchOptions.pick({
     seed: true,
     concurrency: true,

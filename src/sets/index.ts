@@ -3,6 +3,7 @@ import { SteptreeError } from '../../search/errors.js';
 import { nearestName } from '../config/nearest.js';
 import { dynaMath } from './dyna-math.js';
 import { figmath } from './figmath.js';
+import { findNamed, plainName } from './find-named.js';
 import { gsm8k } from './gsm8k.js';
 import { logicVista } from './logic-vista.js';
 import { math500 } from './math-500.js';
@@ -44,7 +45,7 @@ export function answerSetNamed(name: string): AnswerSet {
   if (set) return set;
   const near =
     ANSWER_SET_NAMES.find(
-      (one) => plain(one) === nearestName(plain(name), ANSWER_SET_NAMES.map(plain)),
+      (one) => plainName(one) === nearestName(plainName(name), ANSWER_SET_NAMES.map(plainName)),
     ) ?? null;
   throw new SteptreeError(
     'SET_UNKNOWN',
@@ -53,11 +54,6 @@ export function answerSetNamed(name: string): AnswerSet {
   );
 }
 
-/** `math-vista`, `MathVista` and `mathvista` are one. */
 export function findAnswerSet(name: string): AnswerSet | undefined {
-  return ANSWER_SETS.find((set) => plain(set.name) === plain(name));
-}
-
-function plain(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, '');
+  return findNamed(ANSWER_SETS, name);
 }

@@ -111,8 +111,9 @@ function problemOf(
   };
 }
 
-async function checkPictures(
-  { images, id }: SetProblem,
+/** @throws SteptreeError PROBLEM_IMAGE_MISSING, PROBLEM_IMAGE_INVALID */
+export async function checkPictures(
+  { images, id }: Pick<SetProblem, 'images' | 'id'>,
   { file, place }: SetRecord,
   check: ImageCheck,
 ): Promise<void> {
@@ -129,7 +130,7 @@ async function checkPictures(
 }
 
 /** A path beside the file, a `data:` URL, or the bytes of a Parquet cell. */
-function pictureRef(picture: unknown, dir: string): ImageRef {
+export function pictureRef(picture: unknown, dir: string): ImageRef {
   if (typeof picture === 'string') return imageRef(picture, dir);
   if (picture instanceof Uint8Array) return dataRef(picture);
   const { bytes, path } = (picture ?? {}) as { bytes?: unknown; path?: unknown };
