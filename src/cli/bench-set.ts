@@ -8,6 +8,10 @@ import { writeFigmath } from '../figmath/index.js';
 import { type AnswerSet, findAnswerSet, readSet, type SetProblem } from '../sets/index.js';
 import type { AllBenchOptions } from './bench-options.js';
 
+/** Not every command takes a set's files, or shards. */
+type SetOptions = Omit<AllBenchOptions, 'problems' | 'shard'> &
+  Partial<Pick<AllBenchOptions, 'problems' | 'shard'>>;
+
 export interface LoadedSet {
   readonly problems: readonly Problem[];
   /** A benchmark set with rules of its own. */
@@ -23,11 +27,12 @@ export interface LoadedSet {
 export async function loadSet(
   set: string,
   dir: string,
-  all: AllBenchOptions,
+  all: SetOptions,
   signal: AbortSignal,
 ): Promise<LoadedSet> {
-  const official = all.problems === '' && set === 'figmath' ? undefined : findAnswerSet(set);
-  if (official) return loadOfficial(official, all, signal);
+  const { problems: files = '', shard = '1/1' } = all;
+  const official = files === '' && set === 'figmath' ? undefined : findAnswerSet(set);
+  if (official) return loadOfficial(official, { ...all, problems: files, shard }, signal);
   const file = set === 'figmath' ? await makeFigmath(dir, all, signal) : set;
   const problems: Problem[] = [];
   for await (const item of readProblems(file, {
@@ -38,13 +43,13 @@ export async function loadSet(
     if ('problem' in item) problems.push(item.problem);
     if (problems.length === all.limit) break;
   }
-  const kept = shardOf(problems, all.shard);
+  const kept = shardOf(problems, shard);
   return { problems: kept, digest: digestOf(kept) };
 }
 
 async function loadOfficial(
   set: AnswerSet,
-  all: AllBenchOptions,
+  all: SetOptions & { problems: string; shard: string },
   signal: AbortSignal,
 ): Promise<LoadedSet> {
   if (all.problems === '') {
@@ -81,7 +86,7 @@ function contentOf({ images, ...problem }: Problem): unknown {
 
 async function makeFigmath(
   dir: string,
-  { figmathSplit: split, figmathCount: count, figmathSeed: seed }: AllBenchOptions,
+  { figmathSplit: split, figmathCount: count, figmathSeed: seed }: SetOptions,
   signal: AbortSignal,
 ): Promise<string> {
   const out = join(dir, `figmath-${split}-${seed}-${count}`);
