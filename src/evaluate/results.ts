@@ -16,6 +16,8 @@ export interface ResultRow {
   readonly groups: Groups;
   /** Absent from responses made elsewhere. */
   readonly oracle?: boolean;
+  /** Chance of a right answer over subsets of a larger pool. */
+  readonly expected?: number;
   readonly policyTokens?: number;
   readonly prmTokens?: number;
   readonly criticTokens?: number;
@@ -158,6 +160,7 @@ function rowOf(row: Record<string, unknown>): ResultRow {
     groups: (groups ?? {}) as Groups,
     ...(typeof oracle === 'boolean' ? { oracle } : {}),
     ...(Array.isArray(warnings) ? { warnings: warnings.map(String) } : {}),
+    ...number('expected'),
     ...number('policyTokens'),
     ...number('prmTokens'),
     ...number('criticTokens'),

@@ -77,7 +77,7 @@ function strategies({ cells, metrics }: ReportData): string {
         `<li>${escapeHtml(name)}: <b>${percent(value)} %</b> of ${total}</li>`,
     )
     .join('');
-  return `<section><h2>Strategies</h2><div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>${further ? `<ul class="metrics">${further}</ul>` : ''}<p class="note">Tokens, calls and seconds are means per problem. An ungraded answer is neither right nor wrong; it counts as not right.</p></section>`;
+  return `<section><h2>Strategies</h2><div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>${further ? `<ul class="metrics">${further}</ul>` : ''}<p class="note">Tokens, calls and seconds are means per problem. An ungraded answer is neither right nor wrong; it counts as not right. Over subsets: votes and best-of-N at this N within the pool of the largest N, which the curves show.</p></section>`;
 }
 
 function strategyCell(

@@ -24,6 +24,14 @@ export function cellColumns(
       : []),
     { title: 'problems', of: ({ problems }) => String(problems) },
     { title: 'accuracy %', of: ({ accuracy }) => withInterval(accuracy) },
+    ...(any(({ pooled }) => pooled?.mean)
+      ? [
+          {
+            title: 'over subsets %',
+            of: ({ pooled }: CellReport) => (pooled ? withInterval(pooled) : ''),
+          },
+        ]
+      : []),
     ...(any(({ oracle }) => oracle?.mean)
       ? [
           {

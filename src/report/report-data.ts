@@ -10,6 +10,8 @@ export interface CellReport {
   readonly n: number;
   readonly problems: number;
   readonly accuracy: Estimate;
+  /** Over subsets of the strategy's largest pool: less chance in it than in the run at this N. */
+  readonly pooled?: Estimate;
   readonly oracle?: Estimate;
   readonly correct: number;
   readonly wrong: number;
@@ -130,6 +132,7 @@ function cellReport({ name, strategy, n, rows }: CellResults): CellReport {
     const values = rows.flatMap((row) => row[key] ?? []);
     return values.length > 0 ? { [key]: average(values) } : {};
   };
+  const hasPool = rows.length > 0 && rows.every(({ expected }) => expected !== undefined);
   const hasOracle = rows.some(({ oracle }) => oracle !== undefined);
   return {
     name,
@@ -137,6 +140,7 @@ function cellReport({ name, strategy, n, rows }: CellResults): CellReport {
     n,
     problems: new Set(rows.map(({ id }) => id)).size,
     accuracy: accuracyOf(rows),
+    ...(hasPool ? { pooled: bootstrapMean(perProblem(rows, ({ expected = 0 }) => expected)) } : {}),
     ...(hasOracle
       ? { oracle: bootstrapMean(perProblem(rows, ({ oracle }) => oracle === true)) }
       : {}),
@@ -157,9 +161,12 @@ function accuracyOf(rows: readonly ResultRow[]): Estimate {
   return bootstrapMean(perProblem(rows, ({ verdict }) => verdict === 'correct'));
 }
 
-function perProblem(rows: readonly ResultRow[], pick: (row: ResultRow) => boolean): number[] {
+function perProblem(
+  rows: readonly ResultRow[],
+  pick: (row: ResultRow) => boolean | number,
+): number[] {
   return [...groupBy(rows, ({ id }) => id).values()].map((same) =>
-    average(same.map((row) => (pick(row) ? 1 : 0))),
+    average(same.map((row) => Number(pick(row)))),
   );
 }
 

@@ -19,16 +19,11 @@ export function reportPlots(data: ReportData): NamedPlot[] {
 
 function curves({ cells }: ReportData): NamedPlot[] {
   const plots: NamedPlot[] = [];
-  const points = cells.map(
-    ({ strategy, n, accuracy, policyTokens, prmTokens = 0, criticTokens = 0 }) => ({
-      series: strategy,
-      n,
-      tokens: (policyTokens ?? 0) + prmTokens + criticTokens,
-      y: accuracy.mean,
-      low: accuracy.low,
-      high: accuracy.high,
-    }),
-  );
+  const points = cells.map((cell) => {
+    const { strategy, n, policyTokens = 0, prmTokens = 0, criticTokens = 0 } = cell;
+    const { mean: y, low, high } = cell.pooled ?? cell.accuracy;
+    return { series: strategy, n, tokens: policyTokens + prmTokens + criticTokens, y, low, high };
+  });
   if (new Set(points.map(({ n }) => n)).size > 1) {
     plots.push({
       name: 'accuracy-n',
