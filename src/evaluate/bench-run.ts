@@ -167,7 +167,7 @@ export class BenchRun {
       for (const cell of this.config.cells) {
         graded.push(await this.rowOf(store, { ordinal, problem, seed, cell }));
       }
-      await store.finishRows(ordinal, withExpected(graded));
+      await store.finishRows(ordinal, withExpected(graded, this.ports.scorer?.setwise === true));
       this.finished++;
     } catch (error) {
       if (this.signal.aborted) return;
@@ -238,11 +238,12 @@ interface GradedCell {
 }
 
 /** Rows of strategies that choose among independent samples learn from the largest pool of their kind. */
-function withExpected(graded: readonly GradedCell[]): BenchRow[] {
+function withExpected(graded: readonly GradedCell[], isSetwise: boolean): BenchRow[] {
   const largest = new Map<string, GradedCell>();
   for (const one of graded) {
     const known = largest.get(one.cell.label);
-    if (isPooled(one.cell) && one.cell.n > (known?.cell.n ?? 1)) largest.set(one.cell.label, one);
+    if (isPooled(one.cell, isSetwise) && one.cell.n > (known?.cell.n ?? 1))
+      largest.set(one.cell.label, one);
   }
   return graded.map(({ cell, row }) => {
     const pool = largest.get(cell.label);

@@ -17,9 +17,11 @@ const SUBSETS = 200;
 /** Strategies whose candidates are whole solutions, drawn alike and independently of each other. */
 const POOLED: Readonly<Record<string, boolean>> = { majority: true, 'best-of-n': true };
 
-/** Whether smaller N of the cell's strategy can be read from its own pool. */
-export function isPooled({ strategy, options }: Cell): boolean {
-  return POOLED[strategy] === true && options.earlyStop !== true;
+/** Whether smaller N of the cell's strategy can be read from its own pool.
+ *  @param isSetwise of the reward model: scores that depend on the other candidates know the whole pool */
+export function isPooled({ strategy, options }: Cell, isSetwise = false): boolean {
+  const scores = strategy !== 'majority';
+  return POOLED[strategy] === true && options.earlyStop !== true && !(scores && isSetwise);
 }
 
 /** Chance that the strategy of `cell`, at N = `n`, answers right, over subsets of a larger pool.

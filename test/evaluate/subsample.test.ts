@@ -47,5 +47,9 @@ it('the whole pool is the run itself, and a larger one is not known', () => {
 
 it('only strategies of independent whole solutions are pooled', () => {
   const cells = makeCells(['majority', 'beam', 'majority:earlyStop=true'], [4]);
-  expect(cells.map(isPooled)).toEqual([true, false, false]);
+  expect(cells.map((cell) => isPooled(cell))).toEqual([true, false, false]);
+});
+
+it('a reward model that compares candidates knows the whole pool, so best-of-N is not read from it', () => {
+  expect([majority, best].map((cell) => isPooled(cell as never, true))).toEqual([true, false]);
 });
