@@ -1,9 +1,17 @@
 /** Step scores from a generative model: P(positive) of two tokens after each step. */
 import { SteptreeError } from '../search/errors.js';
 import type { Problem, Step } from '../search/types.js';
-import { type ChatReply, chat, type PairReading, readPair, type TokenChance } from './chat.js';
+import {
+  type ChatReply,
+  chat,
+  type PairReading,
+  readPair,
+  type TokenChance,
+  type WrittenToken,
+} from './chat.js';
 import { countError } from './check.js';
 import { pathKey } from './content-key.js';
+import { ExactTokens } from './exact-tokens.js';
 import { LruMap } from './lru.js';
 import type { PromptOptions, TokenLogitsOptions } from './options.js';
 import type { ImageEncoder, ModelServer, PathHost, PathJob, ScoredPath } from './ports.js';
@@ -21,7 +29,8 @@ export interface TokenLogitsHost extends PathHost {
 /** A PRM behind `/chat/completions`, read as MM-PRM (arXiv 2505.13427), VisualPRM (2503.10291) and
  *  VL-PRM (2509.23250) are trained: softmax over two tokens at each step.
  *  - `per-step`: one generated token a step, any server with `logprobs`. A step's score depends on
- *    nothing after it, so the scores of a parent path are not asked again for its child.
+ *    nothing after it, so the scores of a parent path are not asked again for its child. Where the
+ *    two tokens are not among the likeliest they are asked for by their ids, if the server can.
  *  - `prompt-logprobs`: one call a path, vLLM only.
  *  Jobs fail with SCORE_TOKENS_MISSING, SCORE_TOKEN_INVALID, SCORE_COUNT, SCORE_MODE_UNSUPPORTED,
  *  SCORE_REPLY_INVALID and what the server and the encoder throw. */
@@ -44,6 +53,7 @@ class TokenLogits implements TokenLogitsHost {
   readonly batchSize = 1;
   private readonly template: StepTemplate;
   private readonly vocabulary: Vocabulary;
+  private readonly exact: ExactTokens;
   private readonly knownSteps: LruMap<number>;
   /** Steps that are being asked for: solutions often begin alike. */
   private readonly askedSteps = new Map<string, Promise<number>>();
@@ -58,6 +68,8 @@ class TokenLogits implements TokenLogitsHost {
     this.name = `token-logits ${server.name}`;
     this.template = createTemplate(options);
     this.vocabulary = new Vocabulary(server);
+    const { positive, negative } = this.template;
+    this.exact = new ExactTokens(this.vocabulary, [positive, negative]);
     this.knownSteps = new LruMap(options.knownSteps);
   }
 
@@ -135,14 +147,27 @@ class TokenLogits implements TokenLogitsHost {
     signal: AbortSignal,
   ): Promise<StepScore> {
     const { messages, continueLast } = this.template.asking(problem, steps, pictures);
-    const fields = {
-      ...this.logprobFields(),
-      ...(continueLast ? { continue_final_message: true, add_generation_prompt: false } : {}),
-    };
     const call = { affinity: problem.id, signal };
-    const reply = await chat(this.server, { messages, maxTokens: 1, fields }, call);
-    const probability = this.readWritten(reply, problem, steps.length);
-    return { probability, computedTokens: reply.computedTokens };
+    const ask = () => {
+      const fields = {
+        ...this.logprobFields(),
+        ...this.exact.fields,
+        ...(continueLast ? { continue_final_message: true, add_generation_prompt: false } : {}),
+      };
+      return chat(this.server, { messages, maxTokens: 1, fields }, call);
+    };
+    let reply = await ask();
+    let { computedTokens } = reply;
+    const lacks = (one: ChatReply) => {
+      const written = one.tokens[0];
+      return written !== undefined && this.pairOf(written)?.missing !== null;
+    };
+    if (lacks(reply) && (await this.exact.learn(signal))) {
+      reply = await ask();
+      computedTokens += reply.computedTokens;
+      if (lacks(reply)) this.exact.giveUp();
+    }
+    return { probability: this.readWritten(reply, problem, steps.length), computedTokens };
   }
 
   private async onePass({ problem, steps, signal }: PathJob): Promise<ScoredPath> {
@@ -219,11 +244,15 @@ class TokenLogits implements TokenLogitsHost {
         { server: this.server.name },
       );
     }
+    return this.account(this.pairOf(written), problem, step);
+  }
+
+  private pairOf(written: WrittenToken): PairReading | null {
     const chances: readonly TokenChance[] = [...written.top, written];
     const chanceOf = (token: string) => chances.find((one) => one.token === token)?.logprob;
     const lowest = Math.min(...chances.map((one) => one.logprob));
     const { positive, negative } = this.template;
-    return this.account(readPair(chanceOf(positive), chanceOf(negative), lowest), problem, step);
+    return readPair(chanceOf(positive), chanceOf(negative), lowest);
   }
 
   private account(reading: PairReading | null, problem: Problem, step: number): number {
@@ -232,7 +261,7 @@ class TokenLogits implements TokenLogitsHost {
       const { positive, negative } = this.template;
       throw new SteptreeError(
         'SCORE_TOKENS_MISSING',
-        `${this.server.name} gives neither ${JSON.stringify(positive)} nor ${JSON.stringify(negative)} among its ${this.options.topLogprobs} likeliest tokens after step ${step} of problem ${problem.id}; check the template and the tokens (white space counts), or ask for more with --prm-top-logprobs`,
+        `${this.server.name} gives neither ${JSON.stringify(positive)} nor ${JSON.stringify(negative)} among its ${this.options.topLogprobs} likeliest tokens after step ${step} of problem ${problem.id}; check the template and the tokens (white space counts), or ask for more with --prm-top-logprobs (a vLLM gives as many as its --max-logprobs)`,
         { server: this.server.name, problemId: problem.id, step, positive, negative },
       );
     }

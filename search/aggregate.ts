@@ -47,7 +47,7 @@ export const aggregationOptions = z.strictObject({
  *  (The sum over no steps would be 0, the best value that sumLog can have.) */
 export function aggregate(scores: readonly number[], by: Aggregation): number | null {
   const counted = by.window > 0 ? scores.slice(-by.window) : scores;
-  if (counted.length === 0 || counted.some((score) => !Number.isFinite(score))) return null;
+  if (counted.length === 0 || !counted.every(Number.isFinite)) return null;
   return FORMULAS[by.aggregation](counted);
 }
 

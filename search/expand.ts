@@ -1,5 +1,6 @@
 import { type Aggregation, unitScore } from './aggregate.js';
-import type { SearchContext } from './context.js';
+import type { SearchContext, StateWish } from './context.js';
+import type { ListHash } from './hash.js';
 import type { FinishReason, Rollout, Step } from './types.js';
 
 /** How a path stands. `step`: open, it can be continued. `end`: the policy finished it.
@@ -13,6 +14,8 @@ export interface PartialPath {
   readonly finish: PathFinish;
   /** Tokens that the policy generated for these steps. */
   readonly policyTokens: number;
+  /** Hash of the steps, in searches that extend it step by step. */
+  readonly hash?: ListHash;
 }
 
 export interface ScoredPath extends PartialPath {
@@ -30,17 +33,25 @@ export async function nextSteps(
   wishes: readonly { readonly path: PartialPath; readonly n: number }[],
   maxSteps: number,
 ): Promise<PartialPath[][]> {
-  const replies = await Promise.all(
-    wishes.map(({ path, n }) =>
-      n > 0 ? context.sample(path.steps, { n, until: 'step', purpose: 'step' }) : [],
-    ),
-  );
-  return replies.map((rollouts, i) => {
-    const path = wishes[i]?.path ?? ROOT_PATH;
-    const children = rollouts.flatMap((rollout) => extendPath(path, rollout, maxSteps) ?? []);
-    if (children.length < rollouts.length) context.warn(EMPTY_STEPS);
+  const asked: StateWish[] = [];
+  for (const { path, n } of wishes) if (n > 0) asked.push(stepWish(path, n));
+  const replies = await context.sampleEach(asked);
+  let at = 0;
+  return wishes.map(({ path, n }) => {
+    const children: PartialPath[] = [];
+    if (n === 0) return children;
+    for (const rollout of replies[at++] ?? []) {
+      const child = extendPath(path, rollout, maxSteps);
+      if (child) children.push(child);
+      else context.warn(EMPTY_STEPS);
+    }
     return children;
   });
+}
+
+function stepWish({ steps: prefix, hash }: PartialPath, n: number): StateWish {
+  if (!hash) return { prefix, n, until: 'step', purpose: 'step' };
+  return { prefix, hash, n, until: 'step', purpose: 'step' };
 }
 
 /** The path with a rollout's steps at its end, or null if it got no further. A policy that has
@@ -50,16 +61,31 @@ export function extendPath(
   rollout: Rollout,
   maxSteps = Number.POSITIVE_INFINITY,
 ): PartialPath | null {
-  const added = rollout.steps.filter((step) => step.trim() !== '');
+  const added = rollout.steps.every(isSaid) ? rollout.steps : rollout.steps.filter(isSaid);
   const policyTokens = path.policyTokens + rollout.policyTokens;
   if (added.length === 0) {
     const completes = rollout.finish === 'end' && path.steps.length > 0;
-    return completes ? { steps: path.steps, finish: 'end', policyTokens } : null;
+    return completes ? newPath(path.steps, 'end', policyTokens, path.hash) : null;
   }
-  const steps = [...path.steps, ...added];
+  const steps = path.steps.concat(added);
   const goesOn = rollout.finish === 'step';
   const stuck = goesOn && (steps.length >= maxSteps || repeatsItself(steps));
-  return { steps, finish: stuck ? 'stuck' : rollout.finish, policyTokens };
+  const finish = stuck ? 'stuck' : rollout.finish;
+  return newPath(steps, finish, policyTokens, path.hash?.extended(added));
+}
+
+/** Literals, not spreads: this is made for every sample of a search. */
+function newPath(
+  steps: readonly Step[],
+  finish: PathFinish,
+  policyTokens: number,
+  hash: ListHash | undefined,
+): PartialPath {
+  return hash ? { steps, finish, policyTokens, hash } : { steps, finish, policyTokens };
+}
+
+function isSaid(step: Step): boolean {
+  return step.trim() !== '';
 }
 
 /** Paths without those that say the same as an earlier one. */
@@ -81,12 +107,18 @@ export async function scorePaths(
 ): Promise<ScoredPath[]> {
   const alive = paths.filter(isAlive);
   const seen = await lookAhead(context, alive, by.lookahead ?? 0, by.maxSteps);
-  const scores = await context.score(seen.map(({ steps }) => steps));
-  const byPath = new Map(alive.map((path, i) => [path, scores[i] ?? { steps: [] }]));
+  const scores = await context.score(
+    seen.map(({ steps }) => steps),
+    seen.map(({ hash }) => hash),
+  );
+  let at = 0;
   return paths.map((path) => {
-    const scored = byPath.get(path);
-    const score = scored ? unitScore(scored, by) : null;
-    return { ...path, score: score ?? Number.NEGATIVE_INFINITY };
+    const own = isAlive(path) ? scores[at++] : undefined;
+    const score = (own && unitScore(own, by)) ?? Number.NEGATIVE_INFINITY;
+    const { steps, finish, policyTokens, hash } = path;
+    return hash
+      ? { steps, finish, policyTokens, hash, score }
+      : { steps, finish, policyTokens, score };
   });
 }
 

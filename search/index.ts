@@ -20,9 +20,11 @@ export {
   type SampleWish,
   SearchContext,
   type SearchContextOptions,
+  type StateWish,
 } from './context.js';
 export { errorCode, errorMessage, SEARCH_ERROR_CODES, SteptreeError } from './errors.js';
 export type { PathFinish } from './expand.js';
+export { ListHash } from './hash.js';
 export { Heap } from './heap.js';
 export { credibleInterval } from './interval.js';
 export { consensus } from './labels/consensus.js';

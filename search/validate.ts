@@ -28,9 +28,10 @@ export function checkScores(
     if (steps.length !== expected && !(steps.length === 0 && outcome !== undefined)) {
       refuse(`${steps.length} scores for ${expected} steps`, { path, expected, got: steps.length });
     }
+    if (steps.every(isProbability) && (outcome === undefined || isProbability(outcome))) return;
     const values = outcome === undefined ? steps : [...steps, outcome];
     const bad = values.findIndex((value) => !isProbability(value));
-    if (bad >= 0) refuse(`a score of ${values[bad]}, outside [0, 1]`, { path, step: bad });
+    refuse(`a score of ${values[bad]}, outside [0, 1]`, { path, step: bad });
   });
 }
 

@@ -244,9 +244,25 @@ def pack(rows, encoder, image_tokens=64):
         "outcomes": torch.tensor(outcomes, dtype=torch.float32),
         "written": torch.tensor(written, dtype=torch.int64).reshape(-1, 3),
         "worth": encoder.worth,
+        "rows": rows,
         "every": torch.tensor(every),
         "every_labels": torch.tensor(every_labels, dtype=torch.float32),
     }
+
+
+def spoken_places(rows, encoder, marked):
+    """Where every written token is predicted, right path or wrong: int64 [m, 3] as `written` in `pack`,
+    and the batch that it points into. Without `marked` the markers are cut out of the paths; the
+    tokens are the same and in the same order, so the two results go together line by line."""
+    changed = []
+    for row in rows:
+        paths = []
+        for ids, marks, *_ in row.paths:
+            kept = np.asarray(ids) if marked else np.asarray([t for t in ids if t != encoder.marker])
+            paths.append((kept, [], [], [], 1))
+        changed.append(Row(row.problem, row.prompt, paths))
+    batch = pack(changed, encoder)
+    return batch["written"], batch
 
 
 class PathSet:

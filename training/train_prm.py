@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 
 from figmath_model import save_policy
-from prm_data import PathEncoder, PathSet, Row, pack, read_run, split_of
+from prm_data import PathEncoder, PathSet, Row, pack, read_run, split_of, spoken_places
 from prm_metrics import (
     AGGREGATIONS, calibration_error, logistic_loss, mean_of, select, within_problem_auc,
 )
@@ -56,6 +56,10 @@ def parse(description=__doc__):
     parser.add_argument("--weight-power", type=float, default=0.5,
                         help="a label from n rollouts weighs n to this power; 0 is equal weights")
     parser.add_argument("--language-weight", type=float, default=0.5, help="of the language loss; 0 is off")
+    parser.add_argument("--keep", default=None, metavar="FOLDER",
+                        help="keep this model's next-token distribution on all paths (distillation): its likelihood of a\n"
+                             "step is a second score, which training on labels alone wears away")
+    parser.add_argument("--keep-weight", type=float, default=1.0, help="of that loss")
     parser.add_argument("--token-weight", type=float, default=0.5,
                         help="of the value loss at all other tokens (Cobbe et al.: token-level verifiers); 0 is off")
     parser.add_argument("--rank-weight", type=float, default=0.5,
@@ -203,6 +207,7 @@ class Trainer:
         self.encoder = PathEncoder(self.tokenizer)
         self.readout = Readout(self.tokenizer)
         self.model = build_prm(args.start or args.policy, 0 if args.start else args.extra_layers)
+        self.kept = build_prm(args.keep, 0).eval().requires_grad_(False) if args.keep else None
         self.pictures = Pictures(self.out)
         if world > 1 and rank > 0:
             dist.barrier()  # the first rank fills the cache
@@ -255,7 +260,24 @@ class Trainer:
         if self.args.language_weight:
             language = self.readout.language_loss(self.model, hidden, batch)
             total = total + self.args.language_weight * language
+        if self.kept:
+            language = self.keep_loss(hidden, indices, batch)
+            total = total + self.args.keep_weight * language
         return total, judged, language
+
+    def keep_loss(self, hidden, indices, batch):
+        """KL divergence of the kept model's next-token distribution from this one's, at every written
+        token; the kept model reads the paths without markers, which it never saw."""
+        places, _ = spoken_places(batch["rows"], self.encoder, marked=True)
+        plain, unmarked = spoken_places(batch["rows"], self.encoder, marked=False)
+        features = self.pictures.of([self.data.sets["train"].problems[i][0].id for i in indices])
+        with torch.no_grad():
+            known = hidden_states(self.kept, unmarked, features)
+            wanted = self.kept.lm_head(known[plain[:, 0], plain[:, 1]]).log_softmax(-1)
+        own = self.model.lm_head(hidden[places[:, 0], places[:, 1]]).log_softmax(-1)
+        each = F.kl_div(own, wanted, reduction="none", log_target=True).sum(-1)
+        worth = batch["worth"][places[:, 2]]
+        return (each * worth).sum() / worth.sum()
 
     def domain_factors(self, indices, batch, each):
         """The family's weight at every marker; now and then the weights learn first."""

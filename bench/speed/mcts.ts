@@ -2,7 +2,6 @@ import {
   type AnswerGrouper,
   NO_BUDGET,
   type PolicyModel,
-  type ReplyStore,
   SearchContext,
   STRATEGIES,
   type Step,
@@ -11,22 +10,29 @@ import {
 } from '../../search/index.js';
 import { mctsOptions } from '../../search/strategies/mcts.js';
 import { PuctTree } from '../../search/strategies/puct-tree.js';
+import { memoryReplies } from '../../src/runtime/solve.js';
 import { benchFacts } from '../facts.js';
 
 /** CPU time of one MCTS simulation with a policy and a reward model that answer at once, from 100 to
- *  100,000 simulations on one core.
+ *  100,000 simulations on one core. `--only NAMES` measures some of:
  *
  *  `tree`: the tree alone; every simulation walks down, adds 4 children and backs up.
  *  `finite`: the whole strategy, context, keys, seeds and store included, on a tree whose states
  *  have 4 next steps and whose solutions have 3 steps: once it is known, simulations ask nothing.
  *  `deep`: the same where solutions have 40 steps, so that every simulation asks for 4 samples and 4
- *  scores: the cost of asking, which an instant model shows and a real one hides.
+ *  scores, without a store: the cost of asking, which an instant model shows and a real one hides.
+ *  `stored`: `deep` with a store in memory, so that each reply has its key and its promise.
  *  Floor: a walk of 6 levels reads about 24 children in seven arrays, some 0.3 microseconds.
  *
- *  Usage: node dist/bench/speed/mcts.js [--rounds R] */
+ *  Usage: node dist/bench/speed/mcts.js [--rounds R] [--only tree,deep] */
 const COUNTS = [100, 1_000, 10_000, 100_000];
-const TREES = { tree: 0, finite: 3, deep: 40 } as const;
-const NAMES = ['tree', 'finite', 'deep'] as const;
+const TREES = {
+  tree: { steps: 0, store: false },
+  finite: { steps: 3, store: true },
+  deep: { steps: 40, store: false },
+  stored: { steps: 40, store: true },
+} as const;
+const NAMES = ['tree', 'finite', 'deep', 'stored'] as const;
 const OPTIONS = { n: 1_000_000, leafBatch: 32, maxChildren: 4, patience: 0, maxSteps: 64 };
 
 interface Point {
@@ -43,10 +49,14 @@ interface Point {
 async function main(): Promise<void> {
   const at = process.argv.indexOf('--rounds');
   const rounds = at < 0 ? 5 : Number(process.argv[at + 1]);
+  const only = process.argv.indexOf('--only');
+  const names = NAMES.filter(
+    (name) => only < 0 || (process.argv[only + 1] ?? '').split(',').includes(name),
+  );
   // Compiled once before anything is timed.
-  for (const tree of NAMES) await timed(tree, 5_000);
+  for (const tree of names) await timed(tree, 5_000);
   const points: Point[] = [];
-  for (const tree of NAMES) {
+  for (const tree of names) {
     for (const simulations of COUNTS) {
       // Short runs are repeated within a round, since a clock can't time a few milliseconds well.
       const repeats = Math.max(1, Math.ceil(5_000 / simulations));
@@ -115,7 +125,10 @@ function growTree(simulations: number): number {
 }
 
 /** Four distinct next steps per state, a score that depends on the last step's text. */
-function instantContext(depth: number, seed: number): SearchContext {
+function instantContext(
+  { steps: depth, store }: (typeof TREES)[keyof typeof TREES],
+  seed: number,
+): SearchContext {
   const policy: PolicyModel = {
     name: 'instant',
     async sample({ prefix, seeds }) {
@@ -142,13 +155,6 @@ function instantContext(depth: number, seed: number): SearchContext {
     },
   };
   const verifier: Verifier = { verify: async () => [] };
-  const stored = new Map<string, unknown>();
-  const store: ReplyStore = {
-    get: (key) => stored.get(key),
-    put: async (key, value) => {
-      stored.set(key, value);
-    },
-  };
   return new SearchContext({
     problem: { id: `p${seed}`, question: 'q', images: [] },
     seed,
@@ -156,7 +162,7 @@ function instantContext(depth: number, seed: number): SearchContext {
     scorer,
     grouper,
     verifier,
-    store,
+    ...(store ? { store: memoryReplies() } : {}),
     budget: NO_BUDGET,
     sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, maxTokens: 64 },
     now: () => performance.now(),

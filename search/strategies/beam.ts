@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import {
   aggregationShape,
-  count,
+  beamWidthField,
+  beamWidthFor,
   lookaheadField,
   maxStepsField,
   nField,
@@ -12,9 +13,7 @@ import { growBeam } from './step-beam.js';
 
 export const beamOptions = z.strictObject({
   n: nField,
-  beamWidth: count
-    .default(4)
-    .describe('next steps sampled per surviving path; n / beam-width paths survive a step'),
+  beamWidth: beamWidthField,
   ...aggregationShape('last'),
   lookahead: lookaheadField,
   maxSteps: maxStepsField,
@@ -24,9 +23,10 @@ export const beamOptions = z.strictObject({
 /** Beam search over steps (Snell et al. 2024, arXiv 2408.03314): `n` paths, of which the
  *  best n / beamWidth survive each step. */
 export const beam: Strategy<z.infer<typeof beamOptions>> = async (_problem, context, options) => {
+  const width = beamWidthFor(options.n, options.beamWidth);
   const grown = await growBeam(context, {
     ...options,
-    survivors: (_round, room) => Math.ceil(room / options.beamWidth),
+    survivors: (_round, room) => Math.ceil(room / width),
     samples: (_round, _paths, room) => room,
   });
   return conclude(context, {

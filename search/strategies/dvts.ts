@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import {
   aggregationShape,
-  count,
+  beamWidthField,
+  beamWidthFor,
   lookaheadField,
   maxStepsField,
   nField,
@@ -13,9 +14,7 @@ import { walkSubtrees } from './subtree.js';
 
 export const dvtsOptions = z.strictObject({
   n: nField,
-  beamWidth: count
-    .default(4)
-    .describe('next steps sampled per subtree; there are n / beam-width subtrees'),
+  beamWidth: beamWidthField,
   ...aggregationShape('last'),
   lookahead: lookaheadField,
   maxSteps: maxStepsField,
@@ -27,7 +26,7 @@ export const dvtsOptions = z.strictObject({
  *  favourite can't take the whole beam. Every complete solution of a walk's last step is a
  *  candidate. */
 export const dvts: Strategy<z.infer<typeof dvtsOptions>> = async (_problem, context, options) => {
-  const width = Math.min(options.beamWidth, options.n);
+  const width = beamWidthFor(options.n, options.beamWidth);
   const subtrees = Math.floor(options.n / width);
   if (options.n % width !== 0) {
     context.warn(`n ${options.n} is no multiple of the beam width: ${subtrees * width} paths used`);

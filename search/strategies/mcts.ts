@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import type { Aggregation } from '../aggregate.js';
 import type { SearchContext } from '../context.js';
-import { distinctPaths, isComplete, isOpen, nextSteps, scorePaths } from '../expand.js';
+import {
+  isComplete,
+  isOpen,
+  nextSteps,
+  type PartialPath,
+  type ScoredPath,
+  scorePaths,
+} from '../expand.js';
 import { aggregationShape, count, maxStepsField, nField, selectionField } from './options.js';
 import { type NodeIndex, type PuctRules, PuctTree } from './puct-tree.js';
 import { conclude, type Draft, type Strategy } from './result.js';
@@ -140,25 +147,25 @@ class MctsSearch {
     const { tree, context, options } = this;
     const wishes = leaves.map((leaf) => ({ path: tree.path(leaf), n: tree.wantedChildren(leaf) }));
     const sampled = await nextSteps(context, wishes, options.maxSteps);
-    const fresh = sampled.map((children, i) => {
-      const known = tree.children(leaves[i] ?? 0).map((child) => tree.path(child));
-      return distinctPaths([...known, ...children]).slice(known.length);
+    const living: PartialPath[] = [];
+    const counts = sampled.map((children, i) => {
+      const before = living.length;
+      for (const path of tree.newChildren(leaves[i] ?? 0, children)) {
+        if (isOpen(path) || isComplete(path)) living.push(path);
+        else if (this.failed.length < options.n) this.failed.push(...toDraft(path));
+      }
+      return living.length - before;
     });
-    for (const path of fresh.flat()) {
-      const failed = !isOpen(path) && !isComplete(path);
-      if (failed && this.failed.length < options.n) this.failed.push(...toDraft(path));
-    }
-    const living = fresh.map((paths) => paths.filter((path) => isOpen(path) || isComplete(path)));
-    const scored = await scorePaths(context, living.flat(), options);
+    const scored = await scorePaths(context, living, options);
     let at = 0;
     leaves.forEach((leaf, i) => {
       const first = at;
-      at += living[i]?.length ?? 0;
+      at += counts[i] ?? 0;
       this.apply(leaf, scored.slice(first, at));
     });
   }
 
-  private apply(leaf: NodeIndex, children: Awaited<ReturnType<typeof scorePaths>>): void {
+  private apply(leaf: NodeIndex, children: readonly ScoredPath[]): void {
     // Solutions beyond the n-th are dropped: a budget of n must not be judged on more.
     let room = this.options.n - this.complete.length;
     const kept = children.filter((path) => isOpen(path) || room-- > 0);

@@ -14,6 +14,21 @@ export const maxStepsField = count
   .default(40)
   .describe('steps per path at most; a longer one is given up as stuck');
 
+export const beamWidthField = z
+  .int()
+  .min(0)
+  .default(0)
+  .describe(
+    'next steps sampled per path, so that n / width paths stay beside each other; 0 follows n: 4 from n = 16 on, 2 below',
+  );
+
+/** A width of 4 at n = 4 would be one path, the same search as `guided`; below 16 the number of paths
+ *  matters more than the choice at each (search-and-learn's 4 is meant for 16 to 256). */
+export function beamWidthFor(n: number, beamWidth: number): number {
+  if (beamWidth > 0) return Math.min(beamWidth, n);
+  return Math.min(n >= 16 ? 4 : 2, n);
+}
+
 export const lookaheadField = z
   .int()
   .min(0)

@@ -9,6 +9,25 @@ import { toDraft } from './step-beam.js';
 
 export const particleFilterOptions = z.strictObject({
   n: nField,
+  resampleBelow: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe(
+      'resample only while the effective sample size is below this share of n; 1 every round, 0 never',
+    ),
+  weightTemperature: z
+    .number()
+    .gt(0)
+    .default(1)
+    .describe('log-odds are divided by it before resampling; high lets more paths survive'),
+  weighting: z
+    .enum(['score', 'gain'])
+    .default('score')
+    .describe(
+      "a path's weight: the odds of its score, or these over its odds when it was last resampled, so that no step counts twice",
+    ),
   ...aggregationShape('last'),
   maxSteps: maxStepsField,
   ...selectionField('vanilla'),
@@ -21,29 +40,46 @@ interface Particle {
   readonly copied: boolean;
 }
 
+interface LiveParticle extends Particle {
+  /** Log-odds of the path's score; -Infinity for one that can't go on. */
+  readonly logOdds: number;
+  /** Of them, what an earlier resampling has already acted on. */
+  readonly paid: number;
+}
+
 /** Particle filtering (Puri et al. 2025, arXiv 2502.01618): `n` paths take one step
  *  each, are weighted by the odds of their score and resampled by softmax of the log-odds, so that
  *  uncertain paths survive in proportion instead of being cut. Finished paths keep their weight and
  *  take part. Resampling is systematic (one random number a round): the same expectation as the
- *  paper's multinomial draw with less variance. A path that can't go on has no weight. */
+ *  paper's multinomial draw with less variance. A path that can't go on has no weight.
+ *
+ *  The paper resamples every round by the whole score. Where early scores say little that only
+ *  loses paths: `resampleBelow` waits until the weights differ (effective sample size, Liu and Chen
+ *  1998), and `weighting: gain` lets the weights of a path multiply to its last score, as in
+ *  twisted sequential Monte Carlo (Feng et al., arXiv 2410.01920). */
 export const particleFilter: Strategy<z.infer<typeof particleFilterOptions>> = async (
   _problem,
   context,
   options,
 ) => {
   const random = context.random('particle-filter');
-  let particles: Particle[] = Array.from({ length: options.n }, () => {
-    return { path: ROOT_PATH, logWeight: 0, copied: false };
+  let particles: LiveParticle[] = Array.from({ length: options.n }, () => {
+    return { path: ROOT_PATH, logWeight: 0, copied: false, logOdds: 0, paid: 0 };
   });
+  let resamplings = 0;
   let stopped: string | null = null;
   while (particles.some(({ path }) => isOpen(path))) {
     stopped = context.exhausted();
     if (stopped) break;
     const moved = await moveParticles(context, particles, options);
     // The last round's particles are the result; resampling them would only lose some.
-    particles = moved.some(({ path }) => isOpen(path)) ? resample(moved, random()) : moved;
+    const goesOn = moved.some(({ path }) => isOpen(path));
+    if (goesOn && isDegenerate(moved, options.resampleBelow)) {
+      particles = resample(moved, random()).map((taken) => ({ ...taken, paid: taken.logOdds }));
+      resamplings++;
+    } else particles = moved;
   }
-  return conclude(context, {
+  const result = await conclude(context, {
     strategy: 'particle-filter',
     drafts: particles.flatMap(({ path, copied }) =>
       toDraft(path).map((draft): Draft => (copied ? { ...draft, origin: 'resampled' } : draft)),
@@ -52,14 +88,15 @@ export const particleFilter: Strategy<z.infer<typeof particleFilterOptions>> = a
     scoring: options,
     stopped: stopped ?? 'done',
   });
+  return { ...result, details: { resamplings } };
 };
 
 /** One step for each open particle, and new weights for all; equal paths share a call. */
 async function moveParticles(
   context: SearchContext,
-  particles: readonly Particle[],
+  particles: readonly LiveParticle[],
   options: z.infer<typeof particleFilterOptions>,
-): Promise<Particle[]> {
+): Promise<LiveParticle[]> {
   const calls = new Map<string, number[]>();
   particles.forEach(({ path }, i) => {
     if (!isOpen(path)) return;
@@ -77,19 +114,40 @@ async function moveParticles(
     });
   });
   const scored = await scorePaths(context, paths, options);
-  return scored.map(({ score, ...path }) => {
-    return { path, logWeight: score >= 0 ? logit(score) : score, copied: false };
+  return scored.map(({ score, ...path }, i) => {
+    const paid = options.weighting === 'gain' ? (particles[i]?.paid ?? 0) : 0;
+    const logOdds = score >= 0 ? logit(score) : score;
+    const logWeight = (logOdds - paid) / options.weightTemperature;
+    return { path, logWeight, copied: false, logOdds, paid };
   });
+}
+
+/** Whether the effective sample size, (sum w)^2 / sum w^2, is below that share of all particles. */
+function isDegenerate(particles: readonly Particle[], share: number): boolean {
+  return share >= 1 || effectiveSampleSize(particles) < share * particles.length;
+}
+
+/** @returns between 1, where one particle has all the weight, and their number, where all weigh
+ *  the same */
+export function effectiveSampleSize(particles: readonly Particle[]): number {
+  const weights = relativeWeights(particles);
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return sum ** 2 / weights.reduce((total, weight) => total + weight ** 2, 0);
+}
+
+/** Weights over the greatest one. */
+function relativeWeights(particles: readonly Particle[]): number[] {
+  const top = Math.max(...particles.map(({ logWeight }) => logWeight));
+  return particles.map(({ logWeight }) => Math.exp(logWeight - top));
 }
 
 /** Systematic resampling: `n` equally spaced points, shifted by `offset`, on the cumulative
  *  weights. A particle of share s is taken floor(n s) or ceil(n s) times.
  *  @param offset uniform in [0, 1) */
-export function resample(particles: readonly Particle[], offset: number): Particle[] {
-  const top = Math.max(...particles.map(({ logWeight }) => logWeight));
-  const weights = particles.map(({ logWeight }) => Math.exp(logWeight - top));
+export function resample<P extends Particle>(particles: readonly P[], offset: number): P[] {
+  const weights = relativeWeights(particles);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const taken: Particle[] = [];
+  const taken: P[] = [];
   let cumulated = 0;
   particles.forEach((particle, i) => {
     cumulated += weights[i] ?? 0;

@@ -189,6 +189,8 @@ Examples:
       --n 1,2,4,8,16 --seeds 3 --prm http://localhost:8000/v1
   $ steptree bench run math-vision --problems subset.jsonl --out bench-run --policy http://localhost:8000/v1
   $ steptree bench run problems.jsonl --out bench-run --strategy beam,majority --policy http://localhost:8000/v1
+  $ steptree bench run figmath --out bench-run --n 16 --baseline best-of-n:selection=weighted \\
+      --strategy best-of-n:selection=weighted,particle-filter:n=17:selection=weighted:resampleBelow=0.5
 
 All strategies of a problem share one set of samples, so that they are compared on the same ones and
 a pool of 16 serves every smaller N. OUT holds results.jsonl (a line per problem, strategy, N and

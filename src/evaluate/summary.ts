@@ -26,6 +26,8 @@ export interface CellSummary {
   readonly warnings: number;
   /** Accuracy minus the baseline's at the same N, problem by problem. */
   readonly againstBaseline?: Estimate;
+  /** Policy tokens over the baseline's: a comparison is one at equal tokens where this is 1 or less. */
+  readonly tokensOfBaseline?: number;
 }
 
 /** @param baseline a cell's label; compared at the same N, or at its only one */
@@ -46,6 +48,8 @@ export function summarize(
     const accuracy = correct(name);
     const compared = base && base.label !== cell.label ? correct(cellName(base)) : null;
     const mean = (pick: (row: BenchRow) => number) => average(own.map(pick));
+    const baseRows = (base && byCell.get(cellName(base))) ?? [];
+    const baseTokens = average(baseRows.map((row) => row.policyTokens));
     return {
       cell: name,
       strategy: cell.label,
@@ -61,7 +65,12 @@ export function summarize(
       ungraded: own.filter((row) => row.verdict === 'ungraded').length,
       warnings: own.filter((row) => row.warnings.length > 0).length,
       ...(compared && compared.length === accuracy.length
-        ? { againstBaseline: pairedDifference(accuracy, compared) }
+        ? {
+            againstBaseline: pairedDifference(accuracy, compared),
+            ...(baseTokens > 0
+              ? { tokensOfBaseline: mean((row) => row.policyTokens) / baseTokens }
+              : {}),
+          }
         : {}),
     };
   });
@@ -113,8 +122,9 @@ export function summaryTable(summaries: readonly CellSummary[], baseline: string
     whole(row.criticTokens),
     row.seconds.toFixed(2),
     ...(versus ? [row.againstBaseline ? percent(row.againstBaseline, true) : ''] : []),
+    ...(versus ? [row.tokensOfBaseline ? `${Math.round(100 * row.tokensOfBaseline)} %` : ''] : []),
   ]);
-  const all = [versus ? [...head, `against ${baseline}`] : head, ...lines];
+  const all = [versus ? [...head, `against ${baseline}`, 'of its tokens'] : head, ...lines];
   const [first = [], ...rest] = all.map((cells) => `| ${cells.join(' | ')} |`);
   return [first, `|${' --- |'.repeat(all[0]?.length ?? 0)}`, ...rest].join('\n');
 }

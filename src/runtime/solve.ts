@@ -98,7 +98,7 @@ export async function solveProblem(
     grouper,
     ...(scorer ? { scorer } : {}),
     ...(critic ? { critic } : {}),
-    store: settings.store ?? memoryReplies(),
+    ...(settings.store ? { store: settings.store } : {}),
     budget: { ...NO_BUDGET, ...settings.budget },
     now: settings.now ?? (() => performance.now()),
     ...(signal ? { signal } : {}),

@@ -80,7 +80,10 @@ describe('the options of solve', () => {
 
   it('ask for a critic where one is needed, and take --prm-kind critic for one', () => {
     const strategy = 'refined-best-of-n';
-    expect(() => parse({ strategy })).toThrow(/needs a critic; name its server with --critic URL/);
+    const policy = 'http://localhost:2';
+    expect(() => parse({ strategy, policy })).toThrow(
+      /needs a critic; name its server or folder with --critic \(the embedded one knows the embedded/,
+    );
     const shared = parse({ strategy, prmKind: 'critic', prm: 'http://localhost:1' });
     expect(shared).toMatchObject({ needsScorer: false, needsCritic: true });
     const both = parse({

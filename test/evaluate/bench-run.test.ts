@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { NO_BUDGET, type PolicyModel, type Problem } from '../../search/index.js';
 import { BenchRun } from '../../src/evaluate/bench-run.js';
 import { makeCells } from '../../src/evaluate/cells.js';
-import { summarize } from '../../src/evaluate/summary.js';
+import { summarize, summaryTable } from '../../src/evaluate/summary.js';
 import { temporaryFolder } from '../support/cli.js';
 import { fakePolicy, fakeScorer, lastStepGrouper, lastStepVerifier } from '../support/fakes.js';
 
@@ -71,6 +71,22 @@ it('compares with the baseline at the same N', async () => {
     0,
     0,
   ]);
+});
+
+it("says how much of the baseline's tokens a strategy spent", async () => {
+  const { cells, outcome } = run(mostlyWrong());
+  const { rows } = await outcome;
+  const cheaper = rows.map((row) =>
+    row.strategy === 'majority' ? row : { ...row, policyTokens: row.policyTokens * 0.75 },
+  );
+  const summary = summarize(cells, cheaper, 'majority');
+  expect(summary.map(({ tokensOfBaseline }) => tokensOfBaseline)).toEqual([
+    undefined,
+    undefined,
+    0.75,
+    0.75,
+  ]);
+  expect(summaryTable(summary, 'majority')).toContain('| 75 % |');
 });
 
 it('asks nothing again when it resumes, and ends with the same rows', async () => {

@@ -1,16 +1,56 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { HashTable } from '../../search/hash-table.js';
 import {
   contentHash,
   createRandom,
   deriveSeed,
+  ListHash,
   sampleWithoutReplacement,
 } from '../../search/index.js';
+import { seedAt } from '../../search/rng.js';
 
 it('tells parts from their concatenation', () => {
   expect(contentHash(['ab'])).not.toBe(contentHash(['a', 'b']));
   expect(contentHash(['a', ''])).not.toBe(contentHash(['a']));
   expect(contentHash([])).not.toBe(contentHash(['']));
+});
+
+it('grows a hash with its list: the same digits as of the whole', () => {
+  const lists = fc.array(fc.string({ unit: 'grapheme', maxLength: 9 }), { maxLength: 6 });
+  fc.assert(
+    fc.property(lists, lists, fc.string(), (first, more, last) => {
+      const whole = ListHash.of(first).extended(more).with(last);
+      expect(whole.hex()).toBe(contentHash([...first, ...more, last]));
+      // Asking for digits changes nothing.
+      expect(whole.extended(more).hex()).toBe(contentHash([...first, ...more, last, ...more]));
+    }),
+    { numRuns: 500, seed: 3 },
+  );
+});
+
+it('derives the seed of a place from the hashes of its parts', () => {
+  const lists = fc.array(fc.string({ maxLength: 9 }), { maxLength: 4 });
+  fc.assert(
+    fc.property(lists, fc.string(), fc.nat(1000), (prefix, kind, index) => {
+      const state = ListHash.of(prefix);
+      const place = ListHash.of(['7', 'p']).withPlace(kind, state);
+      const whole = deriveSeed(7, 'p', `${kind} ${contentHash(prefix)}`, index);
+      expect(seedAt(place, index)).toBe(whole);
+    }),
+    { numRuns: 500, seed: 4 },
+  );
+});
+
+it('numbers hashes in order of first appearance, through many growths', () => {
+  const table = new HashTable(1);
+  const hashes = Array.from({ length: 5000 }, (_, i) => ListHash.of(['state', String(i)]));
+  expect(hashes.map((hash) => table.numberOf(hash))).toEqual(hashes.map((_, i) => i + 1));
+  expect(hashes.map((hash) => table.numberOf(hash))).toEqual(hashes.map((_, i) => i + 1));
+  expect(table.size).toBe(5000);
+  // Lanes are compared in full: only the last one differs.
+  const { a, b, c, d } = hashes[0] as ListHash;
+  expect(table.numberOf({ a, b, c, d: d + 1 } as ListHash)).toBe(5001);
 });
 
 it('gives different lists different hashes', () => {

@@ -136,7 +136,8 @@ export function fakeContext(
   options: {
     problem?: Problem;
     seed?: number;
-    store?: ReplyStore;
+    /** null for none; a fresh one in memory by default. */
+    store?: ReplyStore | null;
     budget?: Partial<Budget>;
     verifier?: Verifier;
     now?: () => number;
@@ -161,7 +162,7 @@ export function fakeContext(
     grouper: options.grouper ?? lastStepGrouper,
     ...(options.scorer ? { scorer: options.scorer } : {}),
     ...(options.critic ? { critic: options.critic } : {}),
-    store: options.store ?? memoryStore(),
+    ...(options.store === null ? {} : { store: options.store ?? memoryStore() }),
     budget: { ...NO_BUDGET, ...options.budget },
     now: options.now ?? (() => 0),
   });

@@ -149,6 +149,14 @@ describe.each(STRATEGY_NAMES)('%s', (name) => {
     );
   });
 
+  it('finds and spends the same without a store', async () => {
+    for (const seed of ['a', 'b', 'c']) {
+      const stored = withoutReplays(await solve(name, 6, world(seed)));
+      const bare = withoutReplays(await solve(name, 6, world(seed, { store: null })));
+      expect(bare).toEqual(stored);
+    }
+  });
+
   it('goes on from any part of its stored replies', async () => {
     const store = memoryStore();
     const whole = withoutReplays(await solve(name, 6, world('part', { store })));
@@ -183,6 +191,36 @@ describe.each(STRATEGY_NAMES)('%s', (name) => {
     expect(tight.stopped).toBe('maxPolicyTokens');
     expect(tight.usage.policyTokens).toBeLessThan(free.usage.policyTokens);
     if (tight.chosen === null) expect(tight.warnings.join()).toContain('no solution was completed');
+  });
+
+  it.each([{ maxCalls: 1 }, { maxTotalRollouts: 1 }, { maxSeconds: 1 }])(
+    'ends under a budget too small for it (%o), with an answer or the reason',
+    async (budget) => {
+      let clockMs = 0;
+      const now = () => (clockMs += 400);
+      const result = await solve(name, 8, world('small', { budget, now }));
+      if (name !== 'greedy') expect(result.stopped).toBe(Object.keys(budget)[0]);
+      if (result.chosen === null) {
+        expect(result.warnings.join()).toMatch(/no solution was completed/);
+      }
+    },
+  );
+
+  it('fails with its policy, at whichever call that dies', async () => {
+    for (let lives = 0; lives < 4; lives++) {
+      const policy = randomPolicy('dies');
+      const dying: PolicyModel = {
+        name: 'dying',
+        sample: (request) =>
+          policy.calls < lives ? policy.sample(request) : Promise.reject(new Error('gone')),
+      };
+      const outcome = await solve(name, 8, world('dies', {}, dying)).then(
+        () => 'needed fewer calls',
+        (error: Error) => error.message,
+      );
+      expect(['gone', 'needed fewer calls']).toContain(outcome);
+      if (lives === 0) expect(outcome).toBe('gone');
+    }
   });
 
   it('refuses n = 0 and unknown options, naming the known ones', async () => {
@@ -247,6 +285,24 @@ describe.each(STRATEGY_NAMES)('%s', (name) => {
 const scored = STRATEGY_NAMES.filter((name) => STRATEGIES[name].needs.includes('scorer' as never));
 
 describe.each(scored)('%s', (name) => {
+  it.each<[string, (steps: readonly Step[]) => number[]]>([
+    ['one score too few', (steps) => steps.slice(1).map(() => 0.5)],
+    ['one score too many', (steps) => [...steps.map(() => 0.5), 0.5]],
+    ['a score above 1', (steps) => steps.map(() => 1.01)],
+    ['a score below 0', (steps) => steps.map(() => -0.01)],
+    ['an infinite score', (steps) => steps.map(() => Number.POSITIVE_INFINITY)],
+  ])('refuses a reward model that returns %s', async (_what, scoresOf) => {
+    const scorer: StepScorer = {
+      name: 'bad',
+      score: async ({ paths }) => {
+        return { paths: paths.map((steps) => ({ steps: scoresOf(steps) })), prmTokens: 0 };
+      },
+    };
+    await expect(solve(name, 4, world('bad', { scorer }))).rejects.toMatchObject({
+      code: 'SCORE_INVALID',
+    });
+  });
+
   it('fails with the scorer, never with a score of its own', async () => {
     const nan: StepScorer = {
       name: 'nan',

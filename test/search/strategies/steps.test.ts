@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom, STRATEGIES, type Step, type StrategyName } from '../../../search/index.js';
 import { annealedBeamOptions, beamWidthAt } from '../../../search/strategies/annealed-beam.js';
-import { resample } from '../../../search/strategies/particle-filter.js';
+import { effectiveSampleSize, resample } from '../../../search/strategies/particle-filter.js';
 import { balancedShares } from '../../../search/strategies/rebase.js';
 import { fakeContext, fakePolicy, fakeScorer, PROBLEM, treePolicy } from '../../support/fakes.js';
 
@@ -66,6 +66,23 @@ describe('beam', () => {
     // The best, not the first that finished.
     expect(result).toMatchObject({ answer: '2', chosen: 1, stopped: 'done', warnings: [] });
     expect(result.candidates[1]?.stepScores).toEqual([0.7, 0.8, 0.95]);
+  });
+
+  it('is no guided search at its defaults: width 2 below n = 16, 4 from there on', async () => {
+    const samplesPerRound = async (n: number) => {
+      const open = world({}, {});
+      const policy = fakePolicy((prefix, index) => {
+        const steps = [`s${prefix.length} ${index}`];
+        return { steps, finish: prefix.length === 2 ? 'end' : 'step', policyTokens: 1 };
+      });
+      await solve('beam', { ...open, policy: { ...policy, calls: policy.calls } as never }, { n });
+      // Paths that survive the first round, each with an equal share of the samples.
+      return policy.calls.filter(({ prefix }) => prefix.length === 1).map(({ n: share }) => share);
+    };
+    expect(await samplesPerRound(1)).toEqual([1]);
+    expect(await samplesPerRound(4)).toEqual([2, 2]);
+    expect(await samplesPerRound(8)).toEqual([2, 2, 2, 2]);
+    expect(await samplesPerRound(16)).toEqual([4, 4, 4, 4]);
   });
 
   it('counts the lookahead in the score', async () => {
@@ -239,6 +256,75 @@ describe('particle-filter', () => {
       ['good', 4],
     ]);
     expect(result.candidates.map(({ answer }) => answer)).toEqual(['1', '1', '1', '1']);
+  });
+});
+
+describe('particle-filter, resampling less', () => {
+  const particle = (logWeight: number) => {
+    return { path: { steps: ['s'], finish: 'step', policyTokens: 0 }, logWeight, copied: false };
+  };
+
+  it('measures how many particles the weights leave', () => {
+    const sizes = [
+      [0, 0, 0, 0],
+      [0, -Infinity, -Infinity, -Infinity],
+      // Weights 3, 1: 16 / 10.
+      [Math.log(3), 0],
+    ].map((weights) => effectiveSampleSize(weights.map(particle) as never));
+    expect(sizes[0]).toBeCloseTo(4, 12);
+    expect(sizes[1]).toBeCloseTo(1, 12);
+    expect(sizes[2]).toBeCloseTo(1.6, 12);
+  });
+
+  // Odds 4 and 1 after the first step: effective size of two pairs 100 / 34 = 2.94 of 4.
+  const tree = { '': ['a', 'b'], a: ['Answer: 1'], b: ['Answer: 2'] };
+  const scores = { a: 0.8, b: 0.5, 'Answer: 1': 0.5, 'Answer: 2': 0.5 };
+  const starts = async (options: object) => {
+    const run = await solve('particle-filter', world(tree, scores), { n: 4, ...options });
+    return { shares: run.calls.slice(1), details: run.result.details };
+  };
+
+  it('waits until the effective sample size is below resampleBelow of n', async () => {
+    const kept = [
+      ['a', 2],
+      ['b', 2],
+    ];
+    expect(await starts({ resampleBelow: 0.7 })).toEqual({
+      shares: kept,
+      details: { resamplings: 0 },
+    });
+    expect((await starts({ resampleBelow: 0 })).shares).toEqual(kept);
+    // 4 * 0.8 = 3.2 places for a.
+    const often = await starts({ resampleBelow: 0.75 });
+    expect(often.details).toEqual({ resamplings: 1 });
+    expect(often.shares).not.toEqual(kept);
+    expect(await starts({})).toEqual(often);
+  });
+
+  it('flattens the weights by their temperature', async () => {
+    const sharp = await starts({ weightTemperature: 0.1 });
+    expect(sharp.shares).toEqual([['a', 4]]);
+    // Odds 4^(1/1000), nearly the same for both.
+    const flat = await starts({ weightTemperature: 1000 });
+    expect(flat.shares).toEqual([
+      ['a', 2],
+      ['b', 2],
+    ]);
+  });
+
+  it('counts a score that it has resampled by only once where weights are gains', async () => {
+    // Five a of odds 4 and five b of odds 1 become eight and two; the second step changes nothing.
+    // Equal paths stand together: where they alternate, equally spaced points may miss all b.
+    const first = [...'aaaaabbbbb'];
+    const long = { '': first, a: ['a1'], b: ['b1'], 'a a1': ['Answer: 1'], 'b b1': ['Answer: 2'] };
+    const same = { ...scores, a1: 0.8, b1: 0.5 };
+    const resamplings = async (weighting: string) => {
+      const options = { n: 10, resampleBelow: 0.999, weighting };
+      const { result } = await solve('particle-filter', world(long, same), options);
+      return result.details?.resamplings;
+    };
+    expect(await resamplings('score')).toBe(2);
+    expect(await resamplings('gain')).toBe(1);
   });
 });
 
