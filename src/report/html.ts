@@ -108,7 +108,7 @@ function unique(svg: string, prefix: string): string {
 }
 
 /** Strategies of a table of subgroups, at most: a page is only so wide. */
-const maxGroupCells = 4;
+const maxGroupCells = 3;
 
 function groups({ groups: axes, cells }: ReportData): string {
   if (axes.length === 0) return '';
