@@ -82,6 +82,7 @@ export function benchScoreCommand(io: CommandIo): Command {
       signal: io.signal,
     });
     const score = await scoreWith(set, problems, given.responses, options, io.signal);
+    if (score.total === 0) throw nothingScored(given.responses, set.name);
     const table = scoreTable(set, score);
     if (given.out !== undefined) await writeScore(resolve(given.out), set, problems, score, table);
     if (given.json) process.stdout.write(`${JSON.stringify(score)}\n`);
@@ -89,6 +90,14 @@ export function benchScoreCommand(io: CommandIo): Command {
     for (const line of warnings(score)) process.stderr.write(`${line}\n`);
     io.exit(EXIT.done);
   });
+}
+
+function nothingScored(file: string, set: string): SteptreeError {
+  return new SteptreeError(
+    'RESPONSES_INVALID',
+    `no response of ${file} belongs to a problem of the ${set} file; expected the problems' ids in its field id or pid`,
+    { file, set },
+  );
 }
 
 async function scoreWith(

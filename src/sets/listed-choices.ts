@@ -1,7 +1,7 @@
 /** Choices that stand in the text of a question: "A: 30°", "(B) 45°" or "C. 60°", one a line or in a
  *  row, from A on without a gap. Empty where there are fewer than two. */
 export function listedChoices(question: string): string[] {
-  const marks = [...question.matchAll(/(?:^|[\n;,]|\s{1,})\(?([A-J])\s?[:.)]\s*/g)];
+  const marks = [...question.matchAll(/(?:^|[\s;,])\(?([A-J])\s?[:.)]\s*/g)];
   for (let from = marks.length - 1; from >= 0; from--) {
     if (marks[from]?.[1] !== 'A') continue;
     const run: RegExpExecArray[] = [];

@@ -86,3 +86,12 @@ it('finds lists in brackets and in words', () => {
   expect(listAnswer('It fell in 2014 and 2016.')).toBe('[2014, 2016]');
   expect(listAnswer('It never fell.')).toBeNull();
 });
+
+it('reads an endless response at once, by its beginning and its end', () => {
+  const started = performance.now();
+  const endless = 'not enough '.repeat(100_000);
+  expect(choiceAnswer(`${endless}\nThe answer is (B).`, angles)).toBe('B');
+  expect(numericAnswer(`${'a '.repeat(500_000)}\nThe answer is 7.`, '')).toBe('7');
+  // A minute each before the middle was left out; generous, since machines differ.
+  expect(performance.now() - started).toBeLessThan(20_000);
+});

@@ -70,7 +70,7 @@ function afterMark(
   letters: readonly string[],
   choices: readonly string[],
 ): string | undefined {
-  const rest = text.slice(at).replace(/^\s+/, '');
+  const rest = text.slice(at, at + 2_000).replace(/^\s+/, '');
   const clause = sentences(rest)[0] ?? '';
   if (rejects(sentenceAround(text, at))) return undefined;
   const letter = leadingLetter(rest, letters);
@@ -130,7 +130,9 @@ function inside(clause: string, letters: readonly string[]): string | undefined 
 
 /** A value in a box that names no choice is still the answer. */
 function boxedValue(text: string): Found | undefined {
-  const box = [...text.matchAll(/\\boxed\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}/g)].at(-1);
+  const box = [
+    ...text.matchAll(/\\boxed\s*\{([^{}]{0,300}(?:\{[^{}]{0,300}\}[^{}]{0,300}){0,20})\}/g),
+  ].at(-1);
   const answer = box?.[1]?.trim() ?? '';
   return box && answer !== '' ? { at: box.index, answer } : undefined;
 }

@@ -9,7 +9,7 @@ const announced =
  *  @returns null where the solution states none or declines to */
 export function numericAnswer(response: string, question: string): string | null {
   const text = plainProse(response);
-  const box = /.*\\boxed\s*\{([^{}]*)\}/s.exec(text)?.[1];
+  const box = [...text.matchAll(/\\boxed\s*\{([^{}]{0,500})\}/g)].at(-1)?.[1];
   const boxed = box === undefined ? undefined : lastOf(statedNumbers(box));
   if (boxed) return boxed.text;
   const marked = afterMark(text);
@@ -22,7 +22,8 @@ export function numericAnswer(response: string, question: string): string | null
 
 function afterMark(text: string): StatedNumber | undefined {
   for (const mark of [...text.matchAll(announced)].reverse()) {
-    const rest = text.slice(mark.index + mark[0].length).replace(/^\s+/, '');
+    const start = mark.index + mark[0].length;
+    const rest = text.slice(start, start + 2_000).replace(/^\s+/, '');
     const [clause = ''] = sentences(rest);
     if (isRefusal(clause)) continue;
     const found = best(clause, new Set(), true);

@@ -2,16 +2,16 @@
 
 /** What chat models add behind their answer, from there to the end. */
 const pleasantries =
-  /(?:^|\n|(?<=[.!?] ))\s*(?:I hope (?:this|that|it)\b|Let me know\b|Is there anything\b|Do you (?:have|want|need)\b|Please let me\b|Feel free\b|Would you like\b|Hope this helps\b)[^\n]*\s*$/i;
+  /(?:^|\n|(?<=[.!?] ))[ \t]*(?:I hope (?:this|that|it)\b|Let me know\b|Is there anything\b|Do you (?:have|want|need)\b|Please let me\b|Feel free\b|Would you like\b|Hope this helps\b)[^\n]*\s*$/i;
 
 /** A model without an end goes on with the next exercise of its prompt. */
-const nextExercise = /\n\s*(?:Question|Hint|Q|Problem|Example \d+)\s*:/;
+const nextExercise = /\n[ \t]*(?:Question|Hint|Q|Problem|Example \d+)\s*:/;
 
 /** One line per line of the text, without marks of emphasis, thinking and closing remarks. */
 export function plainProse(response: string): string {
   const end = response.lastIndexOf('</think>');
   const answer = end < 0 ? response : response.slice(end + '</think>'.length);
-  let text = (answer.trim() === '' ? response : answer)
+  let text = withoutMiddle(answer.trim() === '' ? response : answer)
     .replace(/\r\n?/g, '\n')
     .replace(/[\u200b\u2060\ufeff]/g, '')
     .replace(/[\uff08]/g, '(')
@@ -27,6 +27,12 @@ export function plainProse(response: string): string {
     shorter = text.replace(pleasantries, '');
   }
   return text.trim();
+}
+
+/** Answers stand at the beginning or at the end; what lies between in an endless response is left out. */
+function withoutMiddle(text: string): string {
+  const [head, tail] = [4_000, 12_000];
+  return text.length <= head + tail ? text : `${text.slice(0, head)}\n${text.slice(-tail)}`;
 }
 
 const abbreviation =
