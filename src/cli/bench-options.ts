@@ -7,6 +7,8 @@ import { problemOptions } from '../data/problems.js';
 import { figmathOptions } from '../figmath/index.js';
 import { SCORER_AREAS, scorerShape } from '../scorer/index.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
+import { aggregationOptions } from './aggregates.js';
+import { extractorOptions } from './extractor-options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 import type { ModelRequest } from './solve-models.js';
 import { CRITIC_HELP } from './solve-options.js';
@@ -33,6 +35,18 @@ export const benchOptions = z.strictObject({
   seed: runOptions.shape.seed,
   concurrency: z.int().min(1).default(32).describe('problems under way at the same time'),
   limit: z.int().min(0).default(0).describe('only the first n problems of a file; 0 is all'),
+  problems: z
+    .string()
+    .default('')
+    .describe(
+      'files or folder of a benchmark set as its authors publish them, separated by commas',
+    ),
+  shard: z
+    .string()
+    .regex(/^([1-9]\d*)\/([1-9]\d*)$/, 'expected K/N, as 1/4')
+    .refine((text) => Number(text.split('/')[0]) <= Number(text.split('/')[1]), 'K is at most N')
+    .default('1/1')
+    .describe('run every N-th problem from the K-th on; bench report joins the folders'),
   format: runOptions.shape.format,
   splitter: runOptions.shape.splitter,
   critic: z.string().default('').describe(CRITIC_HELP),
@@ -46,8 +60,16 @@ const prmBenchOptions = z.strictObject({
     .max(1)
     .default(0.5)
     .describe('a step scored below it is taken for wrong (first-error detection)'),
-  ...benchOptions.pick({ seed: true, concurrency: true, limit: true, format: true, splitter: true })
-    .shape,
+  ...aggregationOptions.shape,
+  ...benchOptions.pick({
+    seed: true,
+    concurrency: true,
+    limit: true,
+    problems: true,
+    shard: true,
+    format: true,
+    splitter: true,
+  }).shape,
 });
 
 const labelBenchOptions = z.strictObject({
@@ -98,6 +120,7 @@ const SHARED_AREAS: readonly Area[] = [
   ['Sampling', samplingOptions],
   ['Budget per problem and strategy', budgetOptions],
   ['Answer checking', verifyOptions],
+  ['Extraction by a model', extractorOptions],
   ['Judge of answers', judgeOptions],
   ...POLICY_HOST_AREAS,
 ];
@@ -109,6 +132,7 @@ const sharedShape = {
   ...samplingOptions.shape,
   ...budgetOptions.shape,
   ...verifyOptions.shape,
+  ...extractorOptions.shape,
   ...judgeOptions.shape,
   ...policyHostShape,
 };

@@ -8,7 +8,9 @@ import { writeFileAtomic } from '../data/files.js';
 import { measurePrm, type PrmReport } from '../evaluate/prm-bench.js';
 import { problemOfId } from '../figmath/truth.js';
 import { policyLine } from '../policy/create.js';
+import { findJudgedSet } from '../sets/step-sets.js';
 import { addPrmBenchFlags, parsePrmBenchOptions } from './bench-options.js';
+import { benchJudgedSet, judgedText } from './bench-prm-judged.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
 import type { CommandIo } from './main.js';
@@ -19,7 +21,10 @@ import { openStoredModels } from './stored-models.js';
 export function benchPrmCommand(io: CommandIo): Command {
   const command = new Command('prm')
     .description('measure a reward model on steps whose truth is known')
-    .argument('<set>', 'figmath, or a file of figmath problems')
+    .argument(
+      '<set>',
+      'figmath, a file of figmath problems, or with --problems one of visual-process-bench, process-bench, vlrm-bench, vl-reward-bench',
+    )
     .requiredOption('--out <dir>', 'folder of the run; the same command on it resumes')
     .option('--config <file>', 'JSON file of options in camel case; flags override it')
     .option('--json', 'print one JSON object on stdout')
@@ -27,6 +32,21 @@ export function benchPrmCommand(io: CommandIo): Command {
     .addHelpText('after', EXAMPLES);
   addPrmBenchFlags(command);
   return command.action(async (set: string, given: PrmBenchFlags) => {
+    const judged = findJudgedSet(set);
+    if (judged) {
+      const all = parsePrmBenchOptions({ ...given });
+      const report = await benchJudgedSet(
+        judged,
+        resolve(given.out),
+        all,
+        io,
+        given.quiet === true,
+      );
+      process.stdout.write(
+        given.json ? `${JSON.stringify(report)}\n` : `${judgedText(judged, report)}\n`,
+      );
+      return;
+    }
     const report = await benchPrm(set, { ...given }, io);
     process.stdout.write(given.json ? `${JSON.stringify(report)}\n` : `${reportText(report)}\n`);
   });
@@ -98,6 +118,7 @@ function reportText(report: PrmReport): string {
     `${n(report.problems)} problems, ${n(report.solutions)} different solutions, ${n(report.steps)} steps of known truth`,
     `step AUC                ${three(report.stepAuc)}  (${kinds.join(', ')})`,
     `calibration error       ${three(report.calibrationError)}`,
+    `step F1                 ${three(report.stepF1.macro)}  (right ${three(report.stepF1.right)}, wrong ${three(report.stepF1.wrong)})`,
     `first error F1          ${three(firstError.f1)}  (found ${three(firstError.erroneous)}, right ones left alone ${three(firstError.correct)})`,
     `within-problem AUC      ${three(within.mean)}  (${three(within.low)} to ${three(within.high)})`,
   ].join('\n');
@@ -106,6 +127,7 @@ function reportText(report: PrmReport): string {
 const EXAMPLES = `
 Examples:
   $ steptree bench prm figmath --out prm-bench
+  $ steptree bench prm process-bench --problems gsm8k.json,math.json --out prm-bench --prm http://localhost:8000/v1
   $ steptree bench prm figmath --out prm-bench --prm http://localhost:8000/v1 --figmath-count 200
 
 The policy's own solutions are scored, and each step is held against what figmath's generator knows.

@@ -7,13 +7,18 @@ import { packageVersion } from '../config/version.js';
 import { writeFileAtomic } from '../data/files.js';
 import { type BenchFailure, type BenchOutcome, BenchRun } from '../evaluate/bench-run.js';
 import { type Cell, makeCells } from '../evaluate/cells.js';
+import { writeQuestions } from '../evaluate/results.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
+import { benchCompareCommand } from './bench-compare.js';
 import { benchLabelsCommand } from './bench-labels.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
 import { benchPlotCommand } from './bench-plot.js';
 import { benchPrmCommand } from './bench-prm.js';
+import { benchReportCommand } from './bench-report.js';
+import { benchScoreCommand } from './bench-score.js';
 import { loadSet } from './bench-set.js';
+import { openSetGrading, type SetPorts } from './bench-set-grading.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
 import type { CommandIo } from './main.js';
@@ -26,7 +31,7 @@ export function benchCommand(io: CommandIo): Command {
   const run = bench
     .command('run')
     .description('run strategies over a set for several N and seeds, and compare them')
-    .argument('<set>', 'figmath, or a file of problems')
+    .argument('<set>', 'figmath, a benchmark set with --problems, or a file of problems')
     .requiredOption('--out <dir>', 'folder of the run; the same command on it resumes')
     .option('--config <file>', 'JSON file of options in camel case; flags override it')
     .option('--json', 'print one JSON object on stdout')
@@ -44,6 +49,9 @@ export function benchCommand(io: CommandIo): Command {
     if (failures.length > 0) process.stderr.write(`run the same command again to try them again\n`);
     io.exit(failures.length > 0 ? EXIT.failed : EXIT.done);
   });
+  bench.addCommand(benchScoreCommand(io));
+  bench.addCommand(benchReportCommand(io));
+  bench.addCommand(benchCompareCommand(io));
   bench.addCommand(benchPrmCommand(io));
   bench.addCommand(benchLabelsCommand(io));
   bench.addCommand(benchPlotCommand());
@@ -81,29 +89,41 @@ export async function benchRun(
     );
   }
   const dir = resolve(given.out);
-  const { problems, digest } = await loadSet(set, dir, all, io.signal);
+  const { problems, digest, official } = await loadSet(set, dir, all, io.signal);
   const needs = cells.flatMap((cell) => cell.needs);
   const log = (line: string) => process.stderr.write(`${line}\n`);
   const request = {
-    all,
+    all:
+      official && /^https?:/.test(all.policy)
+        ? { ...all, systemPrompt: all.systemPrompt ?? SET_SYSTEM_PROMPT }
+        : all,
     needsScorer: needs.includes('scorer'),
     needsCritic: needs.includes('critic'),
   };
   const models = await openSolveModels(request, null, { signal: io.signal, log });
+  const grading = official ? openSetGrading(official, all, io.signal) : null;
   try {
     if (!given.quiet) log(policyLine(models.host));
     const seeds = Array.from({ length: all.seeds }, (_, i) => all.seed + i);
     const started = performance.now();
-    const outcome = await runCells({ dir, cells, seeds, problems, digest, all, models }, io, given);
+    const ports = { ...models, ...grading?.ports(models.policy) };
+    const outcome = await runCells({ dir, cells, seeds, problems, digest, all, ports }, io, given);
     const summaries = summarize(cells, outcome.rows, all.baseline);
     const table = summaryTable(summaries, all.baseline);
     const report = { set, problems: problems.length, seeds, cells: summaries };
-    await writeReport(dir, { ...report, ...factsOf(models, all, started) }, table);
+    const named = official ? { title: official.set.title, source: official.set.source } : {};
+    await writeReport(dir, { ...named, ...report, ...factsOf(models, all, started) }, table);
+    await writeQuestions(dir, problems);
     return { ...report, table, failures: outcome.failures };
   } finally {
+    await grading?.close();
     await models.close();
   }
 }
+
+/** A set's prompt says how the answer is to be given; the default one of the hosts would say otherwise. */
+const SET_SYSTEM_PROMPT =
+  'Solve the problem step by step. Write one short step per paragraph, with an empty line between the steps. Give the final answer as the problem asks for it.';
 
 async function runCells(
   work: {
@@ -113,12 +133,12 @@ async function runCells(
     problems: readonly Problem[];
     digest: string;
     all: AllBenchOptions;
-    models: SolveModels;
+    ports: SolveModels & Partial<SetPorts>;
   },
   io: Pick<CommandIo, 'signal'>,
   { quiet }: BenchFlags,
 ): Promise<BenchOutcome> {
-  const { dir, cells, seeds, problems, digest, all, models } = work;
+  const { dir, cells, seeds, problems, digest, all, ports } = work;
   const sampling = pickOptions(samplingOptions, all);
   const budget = pickOptions(budgetOptions, all);
   const listed = cells.map(({ label, n, options }) => ({ label, n, options }));
@@ -128,11 +148,12 @@ async function runCells(
     seeds,
     sampling,
     budget,
-    ...models.identities,
+    ...ports.identities,
+    ...ports.rules,
   };
   const run = new BenchRun(
     { dir, cells, seeds, sampling, budget, concurrency: all.concurrency, identity },
-    { ...models, problems, signal: io.signal, now: () => performance.now() },
+    { ...ports, problems, signal: io.signal, now: () => performance.now() },
   );
   let progress: Progress | null = null;
   try {
@@ -167,6 +188,7 @@ Examples:
   $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
   $ steptree bench run figmath --out bench-run --strategy majority,best-of-n,best-of-n:selection=weighted \\
       --n 1,2,4,8,16 --seeds 3 --prm http://localhost:8000/v1
+  $ steptree bench run math-vision --problems subset.jsonl --out bench-run --policy http://localhost:8000/v1
   $ steptree bench run problems.jsonl --out bench-run --strategy beam,majority --policy http://localhost:8000/v1
   $ steptree bench run figmath --out bench-run --n 16 --baseline best-of-n:selection=weighted \\
       --strategy best-of-n:selection=weighted,particle-filter:n=17:selection=weighted:resampleBelow=0.5

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { errorCode, errorMessage } from '../../search/errors.js';
 import type { Budget } from '../../search/index.js';
+import type { Candidate } from '../../search/strategies/result.js';
 import type {
   AnswerGrouper,
   Critic,
   Problem,
   SamplingOptions,
   StepScorer,
+  Verdict,
   VerdictKind,
   Verifier,
 } from '../../search/types.js';
@@ -16,7 +18,9 @@ import { claimFolder, lockRun, RUN_FILES } from '../runtime/run-files.js';
 import { RunStore } from '../runtime/run-store.js';
 import type { SkippingPolicy } from '../runtime/scheduler.js';
 import { gradeCandidates, solveProblem } from '../runtime/solve.js';
+import type { Groups } from '../sets/types.js';
 import type { Cell } from './cells.js';
+import { expectedCorrect, isPooled } from './subsample.js';
 
 /** What one cell made of one problem with one seed: a line of results.jsonl. */
 export interface BenchRow {
@@ -39,6 +43,10 @@ export interface BenchRow {
   readonly seconds: number;
   readonly stopped: string;
   readonly warnings: readonly string[];
+  /** Groups that the set's authors report, by axis. */
+  readonly groups?: Groups;
+  /** Chance of a right answer at this N, over subsets of the pool of the strategy's largest N. */
+  readonly expected?: number;
 }
 
 export interface BenchConfig {
@@ -61,6 +69,7 @@ export interface BenchPorts {
   readonly critic?: Critic;
   readonly grouper: AnswerGrouper;
   readonly verifier: Verifier;
+  readonly groupsOf?: (problem: Problem) => Groups;
   readonly signal: AbortSignal;
   readonly now: () => number;
 }
@@ -154,11 +163,11 @@ export class BenchRun {
     seed: number,
   ): Promise<void> {
     try {
-      const rows: BenchRow[] = [];
+      const graded: GradedCell[] = [];
       for (const cell of this.config.cells) {
-        rows.push(await this.rowOf(store, { ordinal, problem, seed, cell }));
+        graded.push(await this.rowOf(store, { ordinal, problem, seed, cell }));
       }
-      await store.finishRows(ordinal, rows);
+      await store.finishRows(ordinal, withExpected(graded, this.ports.scorer?.setwise === true));
       this.finished++;
     } catch (error) {
       if (this.signal.aborted) return;
@@ -171,7 +180,7 @@ export class BenchRun {
   private async rowOf(
     store: RunStore,
     work: { ordinal: number; problem: Problem; seed: number; cell: Cell },
-  ): Promise<BenchRow> {
+  ): Promise<GradedCell> {
     const { ordinal, problem, seed, cell } = work;
     const { policy, scorer, critic, grouper, verifier, now } = this.ports;
     const startedMs = now();
@@ -193,7 +202,7 @@ export class BenchRun {
     const { verdict, candidates } = await gradeCandidates(problem, result, verifier, this.signal);
     const { usage, answer, stopped, warnings } = result;
     const { policyTokens, prmTokens, criticTokens, calls } = usage;
-    return {
+    const row: BenchRow = {
       strategy: cell.label,
       n: cell.n,
       seed,
@@ -210,10 +219,37 @@ export class BenchRun {
       seconds,
       stopped,
       warnings,
+      ...(this.ports.groupsOf ? { groups: this.ports.groupsOf(problem) } : {}),
     };
+    return { cell, row, candidates: result.candidates, verdicts: candidates };
   }
 
   private allRows(store: RunStore): BenchRow[] {
     return [...this.work()].flatMap(({ ordinal }) => store.rows<BenchRow>(ordinal) ?? []);
   }
+}
+
+interface GradedCell {
+  readonly cell: Cell;
+  readonly row: BenchRow;
+  readonly candidates: readonly Candidate[];
+  /** One per candidate. */
+  readonly verdicts: readonly Verdict[];
+}
+
+/** Rows of strategies that choose among independent samples learn from the largest pool of their kind. */
+function withExpected(graded: readonly GradedCell[], isSetwise: boolean): BenchRow[] {
+  const largest = new Map<string, GradedCell>();
+  for (const one of graded) {
+    const known = largest.get(one.cell.label);
+    if (isPooled(one.cell, isSetwise) && one.cell.n > (known?.cell.n ?? 1))
+      largest.set(one.cell.label, one);
+  }
+  return graded.map(({ cell, row }) => {
+    const pool = largest.get(cell.label);
+    if (!pool) return row;
+    const seed = `${row.id} ${row.seed}`;
+    const expected = expectedCorrect(cell, cell.n, pool.candidates, pool.verdicts, seed);
+    return expected === null ? row : { ...row, expected };
+  });
 }

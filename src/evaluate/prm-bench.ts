@@ -14,10 +14,14 @@ import { solveProblem } from '../runtime/solve.js';
 import { groupBy } from './group-by.js';
 import {
   areaUnderCurve,
+  type CalibrationBin,
+  calibrationBins,
   calibrationError,
   firstBelow,
   firstErrorScores,
   type Labelled,
+  type StepF1,
+  stepF1,
 } from './prm-metrics.js';
 import { average, bootstrapMean, type Estimate } from './statistics.js';
 
@@ -52,6 +56,9 @@ export interface PrmReport {
   readonly stepAuc: number;
   readonly stepAucByKind: Readonly<Partial<Record<StepTruthKind, number>>>;
   readonly calibrationError: number;
+  readonly calibration: readonly CalibrationBin[];
+  /** Of steps scored at or above the threshold against those below. */
+  readonly stepF1: StepF1;
   readonly firstError: {
     readonly erroneous: number;
     readonly correct: number;
@@ -150,6 +157,8 @@ function report(
       [...byKind].map(([kind, items]) => [kind, areaUnderCurve(items)]),
     ),
     calibrationError: calibrationError(steps),
+    calibration: calibrationBins(steps),
+    stepF1: stepF1(steps, threshold),
     firstError: firstErrorScores(
       judged.map(({ scores, rights }) => ({
         predicted: firstBelow(scores, threshold),

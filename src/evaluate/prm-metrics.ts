@@ -39,6 +39,46 @@ export function calibrationError(items: readonly Labelled[], bins = 10): number 
   return sums.reduce((sum, bin) => sum + Math.abs(bin.score - bin.right), 0) / items.length;
 }
 
+/** A bin of a reliability diagram. */
+export interface CalibrationBin {
+  /** Means over the bin. */
+  readonly score: number;
+  readonly share: number;
+  readonly count: number;
+}
+
+/** Mean score and share of right ones in `bins` equal bins; empty ones are left out. */
+export function calibrationBins(items: readonly Labelled[], bins = 10): CalibrationBin[] {
+  return Array.from({ length: bins }, (_, bin) =>
+    items.filter(({ score }) => Math.min(bins - 1, Math.floor(score * bins)) === bin),
+  )
+    .filter((held) => held.length > 0)
+    .map((held) => ({
+      score: held.reduce((sum, { score }) => sum + score, 0) / held.length,
+      share: held.filter(({ right }) => right).length / held.length,
+      count: held.length,
+    }));
+}
+
+export interface StepF1 {
+  readonly right: number;
+  readonly wrong: number;
+  /** Mean of both, VisualProcessBench's figure (arXiv 2503.10291, §4.2). */
+  readonly macro: number;
+}
+
+/** F1 of steps taken for right (scored `threshold` or above) and of those taken for wrong. */
+export function stepF1(items: readonly Labelled[], threshold: number): StepF1 {
+  const count = (right: boolean, taken: boolean) =>
+    items.filter((item) => item.right === right && item.score >= threshold === taken).length;
+  const f1 = (hit: number, missed: number, false_: number) =>
+    hit === 0 ? 0 : (2 * hit) / (2 * hit + missed + false_);
+  const [wrongTaken, rightLeft] = [count(false, true), count(true, false)];
+  const right = f1(count(true, true), rightLeft, wrongTaken);
+  const wrong = f1(count(false, false), wrongTaken, rightLeft);
+  return { right, wrong, macro: (right + wrong) / 2 };
+}
+
 /** One solution: the index of its first wrong step, null if there is none. */
 export interface FirstErrors {
   readonly predicted: number | null;

@@ -10,6 +10,9 @@ export interface CellSummary {
   readonly n: number;
   /** Share of problems answered right; seeds of a problem are averaged. */
   readonly accuracy: Estimate;
+  /** The same over subsets of the strategy's largest pool: votes and best-of-N at smaller N, without bias and
+   *  with less chance in it. */
+  readonly pooledAccuracy?: Estimate;
   /** Share of problems of which some candidate is right: what a perfect choice would reach. */
   readonly oracle: Estimate;
   /** Means per problem. */
@@ -52,6 +55,7 @@ export function summarize(
       strategy: cell.label,
       n: cell.n,
       accuracy: bootstrapMean(accuracy),
+      ...pooledAccuracyOf(own),
       oracle: bootstrapMean(perProblem(own, (row) => row.oracle)),
       policyTokens: mean((row) => row.policyTokens),
       prmTokens: mean((row) => row.prmTokens),
@@ -72,6 +76,14 @@ export function summarize(
   });
 }
 
+function pooledAccuracyOf(rows: readonly BenchRow[]): Pick<CellSummary, 'pooledAccuracy'> {
+  if (rows.some(({ expected }) => expected === undefined)) return {};
+  const values = [...groupBy(rows, ({ id }) => id).values()].map((same) =>
+    average(same.map(({ expected = 0 }) => expected)),
+  );
+  return { pooledAccuracy: bootstrapMean(values) };
+}
+
 /** One value per problem in order of first appearance, averaged over its seeds. */
 function perProblem(rows: readonly BenchRow[], pick: (row: BenchRow) => boolean): number[] {
   return [...groupBy(rows, (row) => row.id).values()].map((same) =>
@@ -86,11 +98,13 @@ export function summaryTable(summaries: readonly CellSummary[], baseline: string
     return `${shown(mean)} (${shown(low)} to ${shown(high)})`;
   };
   const whole = (value: number) => Math.round(value).toLocaleString('en');
+  const pooled = summaries.some(({ pooledAccuracy }) => pooledAccuracy);
   const versus = summaries.some(({ againstBaseline }) => againstBaseline);
   const head = [
     'strategy',
     'N',
     'accuracy %',
+    ...(pooled ? ['over subsets %'] : []),
     'oracle %',
     'policy tokens',
     'PRM tokens',
@@ -101,6 +115,7 @@ export function summaryTable(summaries: readonly CellSummary[], baseline: string
     row.strategy,
     String(row.n),
     percent(row.accuracy),
+    ...(pooled ? [row.pooledAccuracy ? percent(row.pooledAccuracy) : ''] : []),
     percent(row.oracle),
     whole(row.policyTokens),
     whole(row.prmTokens),

@@ -12,6 +12,7 @@ import { SPLITTER_ERROR_CODES } from '../../src/policy/splitter.js';
 import { RUNTIME_ERROR_CODES } from '../../src/runtime/errors.js';
 import { SERVER_ERROR_CODES } from '../../src/server/errors.js';
 import { VIEW_ERROR_CODES } from '../../src/server/view-errors.js';
+import { SETS_ERROR_CODES } from '../../src/sets/errors.js';
 import { VERIFY_ERROR_CODES } from '../../src/verify/errors.js';
 
 const declared = new Set<string>(
@@ -28,6 +29,7 @@ const declared = new Set<string>(
     SERVER_ERROR_CODES,
     EVALUATE_ERROR_CODES,
     VIEW_ERROR_CODES,
+    SETS_ERROR_CODES,
   ].flat(),
 );
 
