@@ -1,14 +1,30 @@
 /** Step scores from a generative model: P(positive) of two tokens after each step. */
 import { SteptreeError } from '../search/errors.js';
 import type { Problem, Step } from '../search/types.js';
-import { type ChatReply, chat, type PairReading, readPair, type TokenChance } from './chat.js';
+import {
+  type ChatReply,
+  chat,
+  type PairReading,
+  type PromptPlace,
+  readPair,
+  type TokenChance,
+} from './chat.js';
 import { countError } from './check.js';
 import { pathKey } from './content-key.js';
 import { LruMap } from './lru.js';
 import type { PromptOptions, TokenLogitsOptions } from './options.js';
-import type { ImageEncoder, ModelServer, PathHost, PathJob, ScoredPath } from './ports.js';
+import type {
+  ImageEncoder,
+  ModelServer,
+  PathHost,
+  PathJob,
+  ScoredPath,
+  ServerCall,
+} from './ports.js';
+import { type ChatMessage, withoutPictures } from './prompt.js';
 import { createTemplate, type StepTemplate } from './templates.js';
 import { Vocabulary } from './vocabulary.js';
+import { firstWeights, LEAST_LOG_P, type ScoreWeights, weighedScore } from './weighed-score.js';
 
 export interface TokenLogitsHost extends PathHost {
   stats(): {
@@ -22,15 +38,26 @@ export interface TokenLogitsHost extends PathHost {
  *  VL-PRM (2509.23250) are trained: softmax over two tokens at each step.
  *  - `per-step`: one generated token a step, any server with `logprobs`. A step's score depends on
  *    nothing after it, so the scores of a parent path are not asked again for its child.
- *  - `prompt-logprobs`: one call a path, vLLM only.
+ *  - `prompt-logprobs`: one call a path, vLLM only. This one can weigh the solution's likelihood too.
  *  Jobs fail with SCORE_TOKENS_MISSING, SCORE_TOKEN_INVALID, SCORE_COUNT, SCORE_MODE_UNSUPPORTED,
- *  SCORE_REPLY_INVALID and what the server and the encoder throw. */
+ *  SCORE_REPLY_INVALID and what the server and the encoder throw.
+ *  @throws SteptreeError OPTION_INVALID for a likelihood in another mode or template */
 export function createTokenLogitsHost(
   server: ModelServer,
   images: ImageEncoder,
   options: TokenLogitsOptions & PromptOptions,
 ): TokenLogitsHost {
   return new TokenLogits(server, images, options);
+}
+
+/** A prompt as the server read it. */
+interface ReadPrompt {
+  readonly ids: readonly number[];
+  readonly places: readonly PromptPlace[];
+  /** The place behind each marker. */
+  readonly answers: readonly number[];
+  /** The first token of the solution. */
+  readonly start: number;
 }
 
 interface StepScore {
@@ -44,6 +71,7 @@ class TokenLogits implements TokenLogitsHost {
   readonly batchSize = 1;
   private readonly template: StepTemplate;
   private readonly vocabulary: Vocabulary;
+  private readonly weights: ScoreWeights;
   private readonly knownSteps: LruMap<number>;
   /** Steps that are being asked for: solutions often begin alike. */
   private readonly askedSteps = new Map<string, Promise<number>>();
@@ -59,6 +87,8 @@ class TokenLogits implements TokenLogitsHost {
     this.template = createTemplate(options);
     this.vocabulary = new Vocabulary(server);
     this.knownSteps = new LruMap(options.knownSteps);
+    this.weights = firstWeights(options);
+    if (this.weighsLikelihood) checkLikelihoodOptions(options);
   }
 
   scorePaths(jobs: readonly PathJob[]): readonly Promise<ScoredPath>[] {
@@ -179,13 +209,22 @@ class TokenLogits implements TokenLogitsHost {
     if (answers.length !== steps.length) {
       throw countError(this.name, answers.length, steps.length, problem.id);
     }
+    const likelihoods = this.weighsLikelihood
+      ? this.likelihoods({
+          ids,
+          places,
+          answers,
+          start: await this.solutionStart(ids, answers, messages, call),
+        })
+      : [];
     const probabilities = answers.map((place, index) => {
+      const likelihood = likelihoods[index] ?? 0;
       // After the last token of the prompt stands what was generated.
-      if (place === places.length) return this.readWritten(reply, problem, index + 1);
+      if (place === places.length) return this.readWritten(reply, problem, index + 1, likelihood);
       const chances = places[place] ?? {};
       const lowest = Math.min(...Object.values(chances).map((chance) => chance.logprob));
       const [yes, no] = [chances[positive]?.logprob, chances[negative]?.logprob];
-      return this.account(readPair(yes, no, lowest), problem, index + 1);
+      return this.account(readPair(yes, no, lowest), problem, index + 1, likelihood);
     });
     return { scores: { steps: probabilities }, prmTokens: reply.computedTokens };
   }
@@ -205,12 +244,60 @@ class TokenLogits implements TokenLogitsHost {
     }
     const header = await this.vocabulary.assistantHeader(signal);
     const pattern = [...header, positive];
-    return ids.flatMap((_, index) =>
-      pattern.every((id, offset) => ids[index + offset] === id) ? [index + header.length] : [],
+    return placesOf(pattern, ids).map((place) => place + header.length);
+  }
+
+  private get weighsLikelihood(): boolean {
+    return this.weights.likelihoodWeight !== 0;
+  }
+
+  /** Log-likelihood of the solution up to each marker, markers left out: the token after one is
+   *  predicted there, and counts. */
+  private likelihoods({ ids, places, answers, start }: ReadPrompt): number[] {
+    let sum = 0;
+    return answers.map((answer, index) => {
+      for (let place = answers[index - 1] ?? start; place < answer - 1; place++) {
+        const logprob = places[place]?.[ids[place] ?? -1]?.logprob;
+        if (logprob === undefined)
+          throw this.promptError(`no chance of the token at place ${place}`);
+        sum += Math.max(logprob, LEAST_LOG_P);
+      }
+      return sum;
+    });
+  }
+
+  /** Where the assistant's text begins: behind the opening of its turn. A question may spell that
+   *  out where the template has no control tokens, so its openings are counted too. */
+  private async solutionStart(
+    ids: readonly number[],
+    answers: readonly number[],
+    messages: readonly ChatMessage[],
+    call: ServerCall,
+  ): Promise<number> {
+    const header = await this.vocabulary.assistantHeader(call.signal);
+    const openings = placesOf(header, ids.slice(0, answers[0]));
+    if (openings.length > 1) {
+      const before = await this.vocabulary.conversation(
+        messages.slice(0, -1).map(withoutPictures),
+        true,
+        call,
+      );
+      openings.splice(0, placesOf(header, before).length - 1);
+    }
+    const [opening] = openings;
+    if (opening === undefined) throw this.promptError("no opening of the assistant's turn");
+    return opening + header.length;
+  }
+
+  private promptError(lacks: string): SteptreeError {
+    return new SteptreeError(
+      'SCORE_MODE_UNSUPPORTED',
+      `the prompt of ${this.server.name} shows ${lacks}, which the likelihood of a solution is read from; use a vLLM with a plain chat template, or leave --prm-likelihood-weight out`,
+      { server: this.server.name },
     );
   }
 
-  private readWritten(reply: ChatReply, problem: Problem, step: number): number {
+  private readWritten(reply: ChatReply, problem: Problem, step: number, likelihood = 0): number {
     const written = reply.tokens[0];
     if (written === undefined) {
       throw new SteptreeError(
@@ -223,10 +310,16 @@ class TokenLogits implements TokenLogitsHost {
     const chanceOf = (token: string) => chances.find((one) => one.token === token)?.logprob;
     const lowest = Math.min(...chances.map((one) => one.logprob));
     const { positive, negative } = this.template;
-    return this.account(readPair(chanceOf(positive), chanceOf(negative), lowest), problem, step);
+    const reading = readPair(chanceOf(positive), chanceOf(negative), lowest);
+    return this.account(reading, problem, step, likelihood);
   }
 
-  private account(reading: PairReading | null, problem: Problem, step: number): number {
+  private account(
+    reading: PairReading | null,
+    problem: Problem,
+    step: number,
+    likelihood: number,
+  ): number {
     this.readings++;
     if (reading === null) {
       const { positive, negative } = this.template;
@@ -237,7 +330,7 @@ class TokenLogits implements TokenLogitsHost {
       );
     }
     if (reading.missing !== null) this.missing++;
-    return reading.probability;
+    return weighedScore(reading.logOdds, likelihood, this.weights);
   }
 
   private logprobFields(): Record<string, unknown> {
@@ -248,4 +341,21 @@ class TokenLogits implements TokenLogitsHost {
     if (!this.options.images) return [];
     return Promise.all(problem.images.map((image) => this.images.dataUrl(image)));
   }
+}
+
+/** Where a pattern begins. */
+function placesOf(pattern: readonly number[], ids: readonly number[]): number[] {
+  return ids.flatMap((_, index) =>
+    pattern.every((id, offset) => ids[index + offset] === id) ? [index] : [],
+  );
+}
+
+// Only there every token of the assistant's turn is a token of the solution, with its chance.
+function checkLikelihoodOptions({ mode, template }: TokenLogitsOptions): void {
+  if (mode === 'prompt-logprobs' && template === 'plain') return;
+  throw new SteptreeError(
+    'OPTION_INVALID',
+    `--prm-likelihood-weight needs --prm-mode prompt-logprobs and --prm-template plain, got ${mode} and ${template}: only there the reply tells how likely each token of the solution is`,
+    { option: 'prmLikelihoodWeight', mode, template },
+  );
 }
