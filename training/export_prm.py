@@ -16,9 +16,10 @@ model.safetensors           float16
 and the tokenizer, processor and configuration files of the folder
 
 A host scores `prompt + step1<prm>\\n\\nstep2<prm>...`; a step's score is softmax(logits)[0] at its
-marker. With `--likelihood FILE` ({"weight", "valueWeight", "bias"}, as calibrate_prm.py writes it) it is
+marker. A child of a scored prefix needs its own tokens only, behind the prefix's keys and values.
+With `--likelihood FILE` ({"weight", "valueWeight", "bias"}, as calibrate_prm.py writes it) a step's score is
 sigmoid(valueWeight * (logit Yes - logit No) + weight * C + bias): C is the log-likelihood of the
-solution up to the marker by the same model's language head, markers and prompt left out. A child of a scored prefix needs its own tokens only, behind the prefix's keys and values.
+solution up to the marker by the same model's language head, markers and prompt left out.
 """
 
 import argparse
