@@ -5,26 +5,20 @@ import {
   type ChatReply,
   chat,
   type PairReading,
-  type PromptPlace,
   readPair,
   type TokenChance,
+  type WrittenToken,
 } from './chat.js';
 import { countError } from './check.js';
 import { pathKey } from './content-key.js';
+import { ExactTokens } from './exact-tokens.js';
 import { LruMap } from './lru.js';
 import type { PromptOptions, TokenLogitsOptions } from './options.js';
-import type {
-  ImageEncoder,
-  ModelServer,
-  PathHost,
-  PathJob,
-  ScoredPath,
-  ServerCall,
-} from './ports.js';
-import { type ChatMessage, withoutPictures } from './prompt.js';
+import type { ImageEncoder, ModelServer, PathHost, PathJob, ScoredPath } from './ports.js';
+import { placesOf, solutionLikelihoods } from './solution-likelihood.js';
 import { createTemplate, type StepTemplate } from './templates.js';
 import { Vocabulary } from './vocabulary.js';
-import { firstWeights, LEAST_LOG_P, type ScoreWeights, weighedScore } from './weighed-score.js';
+import { firstWeights, type ScoreWeights, weighedScore } from './weighed-score.js';
 
 export interface TokenLogitsHost extends PathHost {
   stats(): {
@@ -37,7 +31,8 @@ export interface TokenLogitsHost extends PathHost {
 /** A PRM behind `/chat/completions`, read as MM-PRM (arXiv 2505.13427), VisualPRM (2503.10291) and
  *  VL-PRM (2509.23250) are trained: softmax over two tokens at each step.
  *  - `per-step`: one generated token a step, any server with `logprobs`. A step's score depends on
- *    nothing after it, so the scores of a parent path are not asked again for its child.
+ *    nothing after it, so the scores of a parent path are not asked again for its child. Where the
+ *    two tokens are not among the likeliest they are asked for by their ids, if the server can.
  *  - `prompt-logprobs`: one call a path, vLLM only. This one can weigh the solution's likelihood too.
  *  Jobs fail with SCORE_TOKENS_MISSING, SCORE_TOKEN_INVALID, SCORE_COUNT, SCORE_MODE_UNSUPPORTED,
  *  SCORE_REPLY_INVALID and what the server and the encoder throw.
@@ -48,16 +43,6 @@ export function createTokenLogitsHost(
   options: TokenLogitsOptions & PromptOptions,
 ): TokenLogitsHost {
   return new TokenLogits(server, images, options);
-}
-
-/** A prompt as the server read it. */
-interface ReadPrompt {
-  readonly ids: readonly number[];
-  readonly places: readonly PromptPlace[];
-  /** The place behind each marker. */
-  readonly answers: readonly number[];
-  /** The first token of the solution. */
-  readonly start: number;
 }
 
 interface StepScore {
@@ -71,6 +56,7 @@ class TokenLogits implements TokenLogitsHost {
   readonly batchSize = 1;
   private readonly template: StepTemplate;
   private readonly vocabulary: Vocabulary;
+  private readonly exact: ExactTokens;
   private readonly weights: ScoreWeights;
   private readonly knownSteps: LruMap<number>;
   /** Steps that are being asked for: solutions often begin alike. */
@@ -86,6 +72,8 @@ class TokenLogits implements TokenLogitsHost {
     this.name = `token-logits ${server.name}`;
     this.template = createTemplate(options);
     this.vocabulary = new Vocabulary(server);
+    const { positive, negative } = this.template;
+    this.exact = new ExactTokens(this.vocabulary, [positive, negative]);
     this.knownSteps = new LruMap(options.knownSteps);
     this.weights = firstWeights(options);
     if (this.weighsLikelihood) checkLikelihoodOptions(options);
@@ -165,14 +153,27 @@ class TokenLogits implements TokenLogitsHost {
     signal: AbortSignal,
   ): Promise<StepScore> {
     const { messages, continueLast } = this.template.asking(problem, steps, pictures);
-    const fields = {
-      ...this.logprobFields(),
-      ...(continueLast ? { continue_final_message: true, add_generation_prompt: false } : {}),
-    };
     const call = { affinity: problem.id, signal };
-    const reply = await chat(this.server, { messages, maxTokens: 1, fields }, call);
-    const probability = this.readWritten(reply, problem, steps.length);
-    return { probability, computedTokens: reply.computedTokens };
+    const ask = () => {
+      const fields = {
+        ...this.logprobFields(),
+        ...this.exact.fields,
+        ...(continueLast ? { continue_final_message: true, add_generation_prompt: false } : {}),
+      };
+      return chat(this.server, { messages, maxTokens: 1, fields }, call);
+    };
+    let reply = await ask();
+    let { computedTokens } = reply;
+    const lacks = (one: ChatReply) => {
+      const written = one.tokens[0];
+      return written !== undefined && this.pairOf(written)?.missing !== null;
+    };
+    if (lacks(reply) && (await this.exact.learn(signal))) {
+      reply = await ask();
+      computedTokens += reply.computedTokens;
+      if (lacks(reply)) this.exact.giveUp();
+    }
+    return { probability: this.readWritten(reply, problem, steps.length), computedTokens };
   }
 
   private async onePass({ problem, steps, signal }: PathJob): Promise<ScoredPath> {
@@ -210,12 +211,7 @@ class TokenLogits implements TokenLogitsHost {
       throw countError(this.name, answers.length, steps.length, problem.id);
     }
     const likelihoods = this.weighsLikelihood
-      ? this.likelihoods({
-          ids,
-          places,
-          answers,
-          start: await this.solutionStart(ids, answers, messages, call),
-        })
+      ? await solutionLikelihoods({ ids, places, answers, messages }, this.vocabulary, call)
       : [];
     const probabilities = answers.map((place, index) => {
       const likelihood = likelihoods[index] ?? 0;
@@ -251,52 +247,6 @@ class TokenLogits implements TokenLogitsHost {
     return this.weights.likelihoodWeight !== 0;
   }
 
-  /** Log-likelihood of the solution up to each marker, markers left out: the token after one is
-   *  predicted there, and counts. */
-  private likelihoods({ ids, places, answers, start }: ReadPrompt): number[] {
-    let sum = 0;
-    return answers.map((answer, index) => {
-      for (let place = answers[index - 1] ?? start; place < answer - 1; place++) {
-        const logprob = places[place]?.[ids[place] ?? -1]?.logprob;
-        if (logprob === undefined)
-          throw this.promptError(`no chance of the token at place ${place}`);
-        sum += Math.max(logprob, LEAST_LOG_P);
-      }
-      return sum;
-    });
-  }
-
-  /** Where the assistant's text begins: behind the opening of its turn. A question may spell that
-   *  out where the template has no control tokens, so its openings are counted too. */
-  private async solutionStart(
-    ids: readonly number[],
-    answers: readonly number[],
-    messages: readonly ChatMessage[],
-    call: ServerCall,
-  ): Promise<number> {
-    const header = await this.vocabulary.assistantHeader(call.signal);
-    const openings = placesOf(header, ids.slice(0, answers[0]));
-    if (openings.length > 1) {
-      const before = await this.vocabulary.conversation(
-        messages.slice(0, -1).map(withoutPictures),
-        true,
-        call,
-      );
-      openings.splice(0, placesOf(header, before).length - 1);
-    }
-    const [opening] = openings;
-    if (opening === undefined) throw this.promptError("no opening of the assistant's turn");
-    return opening + header.length;
-  }
-
-  private promptError(lacks: string): SteptreeError {
-    return new SteptreeError(
-      'SCORE_MODE_UNSUPPORTED',
-      `the prompt of ${this.server.name} shows ${lacks}, which the likelihood of a solution is read from; use a vLLM with a plain chat template, or leave --prm-likelihood-weight out`,
-      { server: this.server.name },
-    );
-  }
-
   private readWritten(reply: ChatReply, problem: Problem, step: number, likelihood = 0): number {
     const written = reply.tokens[0];
     if (written === undefined) {
@@ -306,12 +256,15 @@ class TokenLogits implements TokenLogitsHost {
         { server: this.server.name },
       );
     }
+    return this.account(this.pairOf(written), problem, step, likelihood);
+  }
+
+  private pairOf(written: WrittenToken): PairReading | null {
     const chances: readonly TokenChance[] = [...written.top, written];
     const chanceOf = (token: string) => chances.find((one) => one.token === token)?.logprob;
     const lowest = Math.min(...chances.map((one) => one.logprob));
     const { positive, negative } = this.template;
-    const reading = readPair(chanceOf(positive), chanceOf(negative), lowest);
-    return this.account(reading, problem, step, likelihood);
+    return readPair(chanceOf(positive), chanceOf(negative), lowest);
   }
 
   private account(
@@ -325,7 +278,7 @@ class TokenLogits implements TokenLogitsHost {
       const { positive, negative } = this.template;
       throw new SteptreeError(
         'SCORE_TOKENS_MISSING',
-        `${this.server.name} gives neither ${JSON.stringify(positive)} nor ${JSON.stringify(negative)} among its ${this.options.topLogprobs} likeliest tokens after step ${step} of problem ${problem.id}; check the template and the tokens (white space counts), or ask for more with --prm-top-logprobs`,
+        `${this.server.name} gives neither ${JSON.stringify(positive)} nor ${JSON.stringify(negative)} among its ${this.options.topLogprobs} likeliest tokens after step ${step} of problem ${problem.id}; check the template and the tokens (white space counts), or ask for more with --prm-top-logprobs (a vLLM gives as many as its --max-logprobs)`,
         { server: this.server.name, problemId: problem.id, step, positive, negative },
       );
     }
@@ -341,13 +294,6 @@ class TokenLogits implements TokenLogitsHost {
     if (!this.options.images) return [];
     return Promise.all(problem.images.map((image) => this.images.dataUrl(image)));
   }
-}
-
-/** Where a pattern begins. */
-function placesOf(pattern: readonly number[], ids: readonly number[]): number[] {
-  return ids.flatMap((_, index) =>
-    pattern.every((id, offset) => ids[index + offset] === id) ? [index] : [],
-  );
 }
 
 // Only there every token of the assistant's turn is a token of the solution, with its chance.

@@ -22,8 +22,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlavaForConditionalGeneration
 
+from calibrate_prm import read_paths
 from figmath_truth import StepTruth
-from prm_data import PathEncoder
+from prm_data import PathEncoder, Row
 from prm_metrics import (
     AGGREGATIONS, auc, bootstrap, calibration_error, mean_of, select, within_problem_auc,
 )
@@ -37,6 +38,7 @@ def parse():
     parser.add_argument("--problems", required=True)
     parser.add_argument("--samples", required=True, help="of sample_solutions.mjs")
     parser.add_argument("--truth", default=None, help="of figmath_truth.mjs")
+    parser.add_argument("--likelihood", default=None, help="of calibrate_prm.py: value and likelihood together")
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--threads", type=int, default=1)
@@ -58,10 +60,25 @@ def score(args, rows, problems):
         # Eight paths to a sequence keep attention narrow.
         for start in range(0, len(paths), 8):
             encoded.append((row["id"], encoder.prompt(problems[row["id"]]["question"]), paths[start : start + 8]))
+    if args.likelihood:
+        return score_with_likelihood(args, model, readout, encoder, rows, encoded, pictures)
     scored = score_paths(model, readout, encoder, encoded, lambda ids: pictures[[at[i] for i in ids]])
     merged = {row["id"]: [] for row in rows}
     for (name, _, _), part in zip(encoded, scored):
         merged[name] += part
+    return [merged[row["id"]] for row in rows]
+
+
+def score_with_likelihood(args, model, readout, encoder, rows, encoded, pictures):
+    """sigmoid(valueWeight * value logit + weight * log-likelihood + bias) at every marker."""
+    facts = json.loads(Path(args.likelihood).read_text())
+    at = {row["id"]: i for i, row in enumerate(rows)}
+    merged = {row["id"]: [] for row in rows}
+    for name, prompt, paths in encoded:
+        read = read_paths(model, readout, encoder, Row(0, prompt, paths), pictures[[at[name]]])
+        for values, sums in read:
+            logits = facts["valueWeight"] * values + facts["weight"] * sums + facts["bias"]
+            merged[name].append(logits.sigmoid().tolist())
     return [merged[row["id"]] for row in rows]
 
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
 import { isFailedCommit } from '../runtime/run-store.js';
 import { benchCommand } from './bench.js';
+import { checkCommand } from './check.js';
 import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { EXIT, reportError } from './exit.js';
@@ -86,6 +87,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     solveCommand,
     scoreCommand,
     benchCommand,
+    checkCommand,
     exportCommand,
     figmathCommand,
     demoCommand,

@@ -26,12 +26,13 @@ export interface CheckPoolOptions {
   readonly checkWorkers: number;
   readonly checkTimeoutMs: number;
   readonly checkMemoryMb: number;
-  /** URL of a module whose default export is a `SymbolicComparer`, loaded in the process. */
+  /** URL of a module whose default export is a `SymbolicComparer`, loaded in the process;
+   *  default: `symbolic.ts`. */
   readonly symbolicModule?: string;
 }
 
-/** Checks sent in one message, at most. */
-const batchSize = 64;
+/** Checks sent in one message, at most: few, since only hard ones come here and share one deadline. */
+const batchSize = 8;
 const startTimeoutMs = 60_000;
 const maxStartFailures = 3;
 
@@ -142,12 +143,16 @@ export class CheckPool {
   }
 
   private start(): void {
-    const child = fork(processFile(), [this.options.symbolicModule ?? ''], {
-      execArgv: [`--max-old-space-size=${this.options.checkMemoryMb}`],
-      env: processEnvironment(),
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      serialization: 'json',
-    });
+    const child = fork(
+      processFile(),
+      [this.options.symbolicModule ?? compiled('symbolic.js').href],
+      {
+        execArgv: [`--max-old-space-size=${this.options.checkMemoryMb}`],
+        env: processEnvironment(),
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+        serialization: 'json',
+      },
+    );
     const slot: Slot = { child, ready: false, batch: [], timer: undefined, timedOut: false };
     this.slots.add(slot);
     slot.timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
@@ -232,14 +237,18 @@ function processEnvironment(): NodeJS.ProcessEnv {
   );
 }
 
-/** The compiled process file. Run from TypeScript sources, as tests do, it is the last build's. */
 function processFile(): string {
-  const beside = fileURLToPath(new URL('./check-process.js', import.meta.url));
-  if (existsSync(beside)) return beside;
-  return fileURLToPath(new URL('../../dist/src/verify/check-process.js', import.meta.url));
+  return fileURLToPath(compiled('check-process.js'));
 }
 
-function closedError(): SteptreeError {
+/** A compiled module of this folder. Run from TypeScript sources, as tests do, it is the last build's. */
+function compiled(name: string): URL {
+  const beside = new URL(`./${name}`, import.meta.url);
+  if (existsSync(fileURLToPath(beside))) return beside;
+  return new URL(`../../dist/src/verify/${name}`, import.meta.url);
+}
+
+export function closedError(): SteptreeError {
   return new SteptreeError(
     'VERIFIER_CLOSED',
     'the verifier was closed while answers were being checked; close it after the last verify() has ended',

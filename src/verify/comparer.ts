@@ -1,12 +1,12 @@
 /** Compares final answers in killable processes and remembers; shared by whoever compares. */
 import { z } from 'zod';
-import { CheckPool } from './check-pool.js';
-import type { Comparison, Gold } from './equivalence.js';
+import { CheckPool, closedError } from './check-pool.js';
+import { type Comparison, compareAnswers, type Gold } from './equivalence.js';
 import { type VerifyOptions, verifyOptions } from './options.js';
 
 /** Other options of a run may stand beside these. */
 export interface ComparerSettings extends Partial<VerifyOptions> {
-  /** URL of a module whose default export is a `SymbolicComparer`. */
+  /** URL of a module whose default export is a `SymbolicComparer`; default: `symbolic.ts`. */
   readonly symbolicModule?: string;
 }
 
@@ -30,15 +30,36 @@ export function createComparer(settings: ComparerSettings = {}): AnswerComparer 
   const options = z.object(verifyOptions.shape).parse(settings);
   const pool = new CheckPool({ ...options, ...(symbolicModule && { symbolicModule }) });
   const memory = new ComparisonMemory();
+  let closed = false;
+  const decide = async (gold: Gold, predicted: string): Promise<Comparison> => {
+    if (closed) throw closedError();
+    return quickComparison(gold, predicted) ?? pool.compare({ gold, predicted });
+  };
   return {
     compare: (gold, predicted) =>
       predicted.length > options.checkMaxChars
         ? Promise.resolve({ verdict: 'ungraded', reason: 'too-long' })
-        : memory.recall(gold, predicted, () => pool.compare({ gold, predicted })),
-    close: () => pool.close(),
+        : memory.recall(gold, predicted, () => decide(gold, predicted)),
+    close: () => {
+      closed = true;
+      return pool.close();
+    },
     stats: () => ({ remembered: memory.hits, killed: pool.killed }),
     pids: () => pool.pids(),
   };
+}
+
+/** Answers up to this length, with few items, are compared by rules in milliseconds at most. */
+const maxQuickLength = 300;
+const maxQuickItems = 24;
+
+/** What rules decide about ordinary answers needs no other process. */
+function quickComparison(gold: Gold, predicted: string): Comparison | undefined {
+  const both = gold.answer + predicted;
+  if (both.length > 2 * maxQuickLength || both.split(/[,;&]|\b(?:or|and)\b/).length > maxQuickItems)
+    return undefined;
+  const comparison = compareAnswers(gold, predicted);
+  return comparison.reason === 'needs-symbolic' ? undefined : comparison;
 }
 
 /** Least-recently-used memory of comparisons, those still under way included. */
@@ -53,6 +74,8 @@ class ComparisonMemory {
       gold.precision,
       gold.answerType,
       gold.choices,
+      gold.strict,
+      gold.allowSetRelation,
     ]);
     const earlier = this.known.get(key);
     if (earlier) {

@@ -1,6 +1,10 @@
 /** Finds the final answer that a solution states. Linear in the length of the text; never throws. */
 import { matchingBrace, plainMath } from './latex.js';
+import { readName } from './names.js';
 import { readNumbers } from './number.js';
+import { splitTop } from './split.js';
+import { isEquation, readStatement } from './statement.js';
+import { isProse } from './words.js';
 
 /** By what the answer was recognised, the surest first. */
 export type AnswerMark =
@@ -59,7 +63,7 @@ function afterThinking(text: string): string {
 }
 
 const connective =
-  /^(?:[\s,;.$+]|\\[[\]()]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b){0,20}(?:[A-Za-z]{1,12}\s+(?:and|or)\s*)?(?:[A-Za-z]\s*=\s*|[\s$,]){0,3}$/;
+  /^(?:[\s,;.$+]|\\[[\]()]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b){0,20}(?:[A-Za-z]{1,12}\s+(?:and|or)\s*)?(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s*=\s*|[\s$,]|\\[([]){0,6}$/;
 
 function boxed(text: string): Found | null {
   const boxes = [...text.matchAll(/\\(?:boxed|fbox)\s*\{/g)].slice(-20);
@@ -93,7 +97,7 @@ function tagged(text: string): Found | null {
 
 function announced(text: string): Found | null {
   const marks =
-    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
+    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|答案\s*(?:是|为)?\s*[:：]?\s*|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
   return lastClause(text, marks, 'final-answer');
 }
 
@@ -132,6 +136,7 @@ function clause(text: string): string {
   let inMath = false;
   for (let index = 0; index < line.length; index++) {
     if (line[index] === '$') inMath = !inMath;
+    if (line[index] === '。' && !inMath) return line.slice(0, index);
     const after = line.slice(index + 1);
     const ends = line[index] === '.' && (/^\s*$/.test(after) || /^["*)]?\s+[A-Z\\<"(]/.test(after));
     // The dot after a choice letter belongs to it: "B. 5 cm".
@@ -144,8 +149,25 @@ function clause(text: string): string {
 const pleasantry =
   /^\s*(?:I hope|Let me know|Is there anything|Do you (?:have|want)|Please let|Feel free)\b/i;
 
+/** "Thus 20%": words that only introduce a number. */
+function statesNumber(bare: string): boolean {
+  return /\d/.test(bare) && isProse(bare);
+}
+
+/** Formulas that stand on several lines count as one. */
+function joinedFormulas(text: string): string {
+  return text
+    .slice(-4_000)
+    .replace(
+      /\\begin\{(\w{1,12})\}[\s\S]{0,2000}?\\end\{\1\}|\\\[[\s\S]{0,2000}?\\\]|\$\$[\s\S]{0,2000}?\$\$/g,
+      (formula) => formula.replace(/\n/g, ' '),
+    );
+}
+
 function fromLastLine(text: string, choices: readonly string[]): Found | null {
-  const lines = text.split('\n').filter((one) => one.trim() !== '' && !pleasantry.test(one));
+  const lines = joinedFormulas(text)
+    .split('\n')
+    .filter((one) => one.trim() !== '' && !pleasantry.test(one));
   const line = (lines.at(-1) ?? '').trim().slice(-1_000);
   const position = text.length - line.length;
   const bare = plainMath(line);
@@ -156,17 +178,54 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
   }
   const isShort = bare.split(/\s+/).length <= 3;
   const holdsValue = /[\p{L}\p{N}]/u.test(bare.replace(/\\[a-zA-Z]+/g, ''));
-  if (isBare && holdsValue && (readNumbers(bare).length > 0 || (isShort && line === text))) {
-    return { answer: line, how: 'bare', position };
+  if (
+    isBare &&
+    holdsValue &&
+    (readNumbers(bare).length > 0 || (isShort && line === text && !statesNumber(bare)))
+  ) {
+    return { answer: line.replace(/^it\s+is\s+(?=\S)/i, ''), how: 'bare', position };
   }
+  const formula = wholeFormula(line);
+  if (formula !== undefined) return { answer: afterEquals(formula), how: 'bare', position };
+  // `x = 3 or x = 5` is an answer as a whole.
+  const stated = line.replace(introduction, '');
+  const isWhole = afterEquals(stated) === stated || /≈|\\approx/.test(stated);
+  if (stated.length <= 300 && holdsValue && !isProse(plainMath(stated)) && isWhole) {
+    return { answer: stated, how: 'bare', position };
+  }
+  const list = joinedList(line);
+  if (list !== undefined) return { answer: list, how: 'equation', position };
   const equation = /(?:(?<![<>!])=|≈|\\approx)\s*([^=≈<>]+)$/.exec(line)?.[1];
   if (equation !== undefined && /[\p{L}\p{N}]/u.test(equation)) {
     return { answer: equation.split(/\.\s/, 1)[0]?.trim() ?? '', how: 'equation', position };
   }
-  const letter = /\b(?:option|choice)\s*\(?([A-Z])\b\)?/.exec(line)?.[1];
+  const letter = /\b(?:option|choice)\s*(?:is\s*:?\s*)?\(?([A-Z])\b\)?/.exec(line)?.[1];
   if (letter) return { answer: letter, how: 'choice', position };
   const number = lastNumber(line);
   return number ? { answer: number, how: 'last-number', position } : null;
+}
+
+const introduction =
+  /^(?:(?:so|thus|hence|therefore|then|now|and|finally|we|get|have|find|conclude|obtain|this|which|that|it|gives|means|follows|is)\b[,:]?\s+){1,6}/i;
+
+/** `$x = 1$ and $x = 2$.` or `are 2, 3, and 5.` at the end of a sentence. */
+function joinedList(line: string): string | undefined {
+  const end = line.slice(-300);
+  const formulas = /\$[^$]{1,80}\$(?:\s*(?:,|,?\s*(?:and|or))\s*\$[^$]{1,80}\$){1,8}[.\s]*$/.exec(
+    end,
+  );
+  const numbers =
+    /\b(?:are|is)\s*:?\s*(-?\d[\d./]{0,12}(?:\s*(?:,|,?\s*\b(?:and|or)\b)\s*-?\d[\d./]{0,12}){1,12})\s*$/.exec(
+      end.replace(/[.\s]+$/, ''),
+    );
+  return formulas?.[0] ?? numbers?.[1];
+}
+
+/** A line that is one formula. */
+function wholeFormula(line: string): string | undefined {
+  const inner = /^(?:\$\$?([^$]+)\$\$?|\\\((.+)\\\)|\\\[(.+)\\\])[.,]?$/.exec(line);
+  const formula = inner?.slice(1).find((one) => one !== undefined);
+  return formula === undefined || /\\[)(\][]/.test(formula) ? undefined : formula.trim();
 }
 
 /** "(B)", "option B", "B." and a bare "B", the last one on the line. */
@@ -195,16 +254,27 @@ function onlyChoice(line: string, choices: readonly string[]): string | undefine
 
 /** The last formula or number of a sentence, with the sign and unit that belong to it. */
 function lastNumber(line: string): string | undefined {
-  const formula = [...line.matchAll(/\$([^$]+)\$|\\\((.+?)\\\)/g)].at(-1);
-  if (formula) return afterEquals(formula[1] ?? formula[2] ?? '');
+  const formula = [...line.matchAll(/\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]/g)].at(-1);
+  if (formula) return afterEquals(formula[1] ?? formula[2] ?? formula[3] ?? '');
   const number =
     /(?<![\w\\^_{(])[-−]?\s?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s*\/\s*\d+)?\s?(?:%|°|percent\b)?/g;
   const last = [...line.matchAll(number)].at(-1)?.[0].trim();
   return last?.replace(/,$/, '');
 }
 
+/** The value of `x = 2 + 3 = 5`; an equation in variables or an inequality is an answer as a whole. */
 function afterEquals(text: string): string {
-  return text.slice(text.lastIndexOf('=') + 1).trim();
+  const plain = plainMath(text);
+  const statement = readStatement(plain);
+  if (splitTop(plain).length > 1) return text.trim();
+  if (!statement) return text.trim();
+  const [first = ''] = statement.terms;
+  const isCurve =
+    !isEquation(statement) ||
+    (statement.terms.length === 2 &&
+      !readName(first) &&
+      /[a-zA-Z]/.test(first.replace(/\\[a-zA-Z]+/g, '')));
+  return isCurve ? text.trim() : text.slice(text.lastIndexOf('=') + 1).trim();
 }
 
 /** A whole sentence after "Answer:" is narrowed to the one value that it states. */
@@ -216,7 +286,9 @@ function tidy(found: Found, choices: readonly string[]): ExtractedAnswer {
   const words = trimmed.split(/\s+/).length;
   const letter = choices.length > 0 ? namedLetter(trimmed, choices) : undefined;
   if (letter) return { answer: letter, how: found.how };
-  if (found.how === 'boxed' || words < 4) return { answer: trimmed, how: found.how };
+  if (found.how === 'boxed' || words < 4 || !isProse(plainMath(trimmed))) {
+    return { answer: trimmed, how: found.how };
+  }
   const value = narrowed(trimmed, choices);
   return { answer: value ?? trimmed, how: found.how };
 }
@@ -226,7 +298,7 @@ function namedLetter(answer: string, choices: readonly string[]): string | undef
   if (choices.some((choice) => choice.trim() === answer)) return undefined;
   const named = new Set([...answer.matchAll(/(?<![\w)])\(([A-Z])\)/g)].map((one) => one[1]));
   if (named.size > 0) return named.size === 1 ? [...named][0] : undefined;
-  return /^([A-Z])[.):]\s+\S/.exec(answer)?.[1];
+  return /^([A-Z])(?:[.):]\s+\S|\s*\()/.exec(answer)?.[1];
 }
 
 function narrowed(sentence: string, choices: readonly string[]): string | undefined {

@@ -1,3 +1,4 @@
+export { type CheckCase, checkCase } from './check-case.js';
 export { type AnswerVerifier, createVerifier, type VerifierSettings } from './checker.js';
 export { type AnswerComparer, type ComparerSettings, createComparer } from './comparer.js';
 export {

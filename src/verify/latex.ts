@@ -18,6 +18,20 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '⁄': '/',
   '²': '^2',
   '³': '^3',
+  '⁴': '^4',
+  '⁵': '^5',
+  '⁶': '^6',
+  '⁷': '^7',
+  '⁸': '^8',
+  '⁹': '^9',
+  ⁿ: '^n',
+  '⁻': '^-',
+  '₀': '_0',
+  '₁': '_1',
+  '₂': '_2',
+  '₃': '_3',
+  '₄': '_4',
+  '₅': '_5',
   '½': ' 1/2',
   '⅓': ' 1/3',
   '⅔': ' 2/3',
@@ -30,10 +44,49 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '≤': '<=',
   '≥': '>=',
   '≠': '!=',
-  '≈': '=',
+  '≃': '≈',
+  '≅': '≈',
+  '…': '…',
+  '⋯': '…',
   '±': '\\pm ',
   '∪': '\\cup ',
   '∈': '\\in ',
+  '∩': '\\cap ',
+  '∖': '\\setminus ',
+  '∧': ' and ',
+  '∨': ' or ',
+  '∛': '\\cbrt ',
+  '∠': '\\angle ',
+  '△': '\\triangle ',
+  θ: '\\theta ',
+  α: '\\alpha ',
+  β: '\\beta ',
+  γ: '\\gamma ',
+  λ: '\\lambda ',
+  ω: '\\omega ',
+  φ: '\\phi ',
+  '⟨': '(',
+  '⟩': ')',
+  '〈': '(',
+  '〉': ')',
+  '：': ':',
+  '⅕': ' 1/5',
+  '⅖': ' 2/5',
+  '⅗': ' 3/5',
+  '⅘': ' 4/5',
+  '⅙': ' 1/6',
+  '⅚': ' 5/6',
+  '⅜': ' 3/8',
+  '⅝': ' 5/8',
+  '⅞': ' 7/8',
+  '‐': '-',
+  '‑': '-',
+  '‒': '-',
+  '﹣': '-',
+  '，': ',',
+  '；': ';',
+  '。': '.',
+  '、': ',',
   º: '°',
   '˚': '°',
   '“': '"',
@@ -53,10 +106,27 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\lt(?![a-zA-Z])/g, '<'],
   [/\\gt(?![a-zA-Z])/g, '>'],
   [/\\neq?(?![a-zA-Z])/g, '!='],
-  [/\\approx(?![a-zA-Z])/g, '='],
+  [/\\(?:approx|simeq|doteq|fallingdotseq)(?![a-zA-Z])/g, '≈'],
+  [/\\(?:l|c|v)?dots[bcimo]?(?![a-zA-Z])/g, '…'],
   [/\\(?:cdot|times|ast)(?![a-zA-Z])/g, '*'],
   [/\\div(?![a-zA-Z])/g, '/'],
-  [/\\mid(?![a-zA-Z])/g, '|'],
+  [/\\(?:mid|vert|[lr]vert|lVert|rVert|Vert|\|)(?![a-zA-Z])/g, '|'],
+  [/\\colon(?![a-zA-Z])/g, ':'],
+  [/\\(?:langle|lbrack)(?![a-zA-Z])/g, '('],
+  [/\\(?:rangle|rbrack)(?![a-zA-Z])/g, ')'],
+  [/\\(?:lor|vee)(?![a-zA-Z])/g, ' or '],
+  [/\\(?:land|wedge)(?![a-zA-Z])/g, ' and '],
+  [/\\(?:emptyset|varnothing|O)(?![a-zA-Z])/g, '∅'],
+  [/\\(?:R|reals|Reals)(?![a-zA-Z])/g, 'ℝ'],
+  [/\\(?:dbinom|tbinom)(?![a-zA-Z])/g, '\\binom'],
+  [/\\var(?=(?:phi|theta|epsilon|rho|sigma)(?![a-zA-Z]))/g, '\\'],
+  [/\\(?:color|textcolor|colorbox)\s*\{[^{}]*\}/g, ''],
+  [/(?<!\\)\bsqrt\s*(\d+(?:\.\d+)?)/g, '\\sqrt{$1}'],
+  [/\\(?:phantom|hphantom|vphantom|label|tag)\s*\{[^{}]*\}/g, ''],
+  [
+    /\\(?:nonumber|notag|rm|bf|it|boldsymbol|mathstrut|strut|nolimits|textstyle|scriptstyle)(?![a-zA-Z])/g,
+    '',
+  ],
   [/\\(?:quad|qquad|enspace|thinspace|hspace\{[^{}]*\})(?![a-zA-Z])/g, ' '],
   [/\\(?:lbrace(?![a-zA-Z])|\{)/g, setOpen],
   [/\\(?:rbrace(?![a-zA-Z])|\})/g, setClose],
@@ -64,6 +134,7 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\degrees?(?![a-zA-Z])/g, '°'],
   [/\\(?:euro|pounds|yen)(?![a-zA-Z])/g, ''],
   [/\{,\}|,\\!/g, ','],
+  [/(?<=\d)\\[,;: ](?=\d{3}(?!\d))/g, ' '],
   [/\\[!,;:> ]/g, ' '],
   [/\\%/g, '%'],
   [/\\\$|\$/g, ' '],
@@ -75,16 +146,34 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
 const wrapper =
   /\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|bb|cal|tt)|mbox|hbox|boxed|fbox|operatorname|bm|pmb|emph|underline)\s*\{/;
 
+const numberSets: Readonly<Record<string, string>> = { R: 'ℝ', Z: 'ℤ', N: 'ℕ', Q: 'ℚ', C: 'ℂ' };
+
+/** `\mathbb{R}` and `\Bbb R`, before the fonts go. */
+const blackboard =
+  /\\(?:mathbb|mathbf|Bbb|bf)\s*(?:\{\s*([RZNQC])\s*\}|(?<=mathbb|Bbb)\s*([RZNQC])(?![a-zA-Z]))/g;
+
 /** Plain notation of one answer: no `$`, sizing or font commands, one spelling per sign, single spaces.
  *  Grouping braces stay; set braces become `setOpen` and `setClose`. Linear in the length of the text. */
 export function plainMath(answer: string): string {
-  let text = rewriteCharacters(answer).replace(/\*\*|__|`/g, '');
+  let text = rewriteCharacters(answer)
+    .replace(/\\sqrt (\d+(?:\.\d+)?)/g, (match, digits: string) =>
+      answer.includes('√') ? `\\sqrt{${digits}}` : match,
+    )
+    // A power in calculator style; other double asterisks are bold print.
+    .replace(/(?<=[\w)\]])\*\*(?=[\w(-])/g, '^')
+    .replace(/\*\*|__|`/g, '');
   // JSON that was escaped twice has two backslashes before a command; in a matrix they end a row.
   if (!text.includes('\\begin')) text = text.replace(/\\\\(?=[a-zA-Z{}%,;!()[\]])/g, '\\');
   else text = text.replaceAll('\\\\', rowEnd);
+  text = text.replace(
+    blackboard,
+    (_, braced: string, bare: string) => numberSets[braced ?? bare] ?? 'ℝ',
+  );
   text = unwrap(text);
   for (const [pattern, replacement] of commandRewrites) text = text.replace(pattern, replacement);
   text = text.replace(/\s+/g, ' ').trim();
+  // The dots of 0.333... are no full stops.
+  text = text.replace(/(?<=\d)\s*\.{3,}$/, '…');
   return trimPunctuation(text);
 }
 
@@ -122,19 +211,30 @@ function rewriteCharacters(text: string): string {
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;
     // Full-width forms of ASCII, as Chinese and Japanese texts have them.
-    if (code >= 0xff01 && code <= 0xff5e) out += String.fromCodePoint(code - 0xfee0);
+    if (code < 0x80) out += character;
+    else if (code >= 0xff01 && code <= 0xff5e) out += String.fromCodePoint(code - 0xfee0);
+    else if (/\p{Nd}/u.test(character)) out += decimalDigit(code);
     else out += characterRewrites[character] ?? character;
   }
   return out;
 }
 
+/** Zeros of the Arabic, Persian, Devanagari, Bengali and Thai digits; each is followed by its nine. */
+const zeros = [0x660, 0x6f0, 0x966, 0x9e6, 0xe50];
+
+function decimalDigit(code: number): string {
+  const zero = zeros.find((one) => code >= one && code < one + 10);
+  return zero === undefined ? String.fromCodePoint(code) : String(code - zero);
+}
+
 function trimPunctuation(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && /[\s:=,;]/.test(text[start] ?? '')) start++;
+  while (start < end && /[\s:=≈,;]/.test(text[start] ?? '')) start++;
   // `5!` is a factorial, "yes!" is not.
   const trails = () =>
-    /[\s.,;:?=]/.test(text[end - 1] ?? '') || /[^\d)}]!$/.test(text.slice(end - 2, end));
+    /[\s.,;:?=]/.test(text[end - 1] ?? '') ||
+    /[a-z]{2}!$/i.test(text.slice(Math.max(start, end - 3), end));
   while (end > start && trails()) end--;
   return text.slice(start, end);
 }

@@ -1,7 +1,9 @@
 /** Reads a number as people write one: `1,000.99 €`, `2 1/2`, `\frac{3}{4}`, `28 %`, `1.2*10^{-5} m`. */
 import { type Constant, evaluateConstant } from './constant.js';
-import { parseDecimal, rational } from './rational.js';
+import { wordNumber } from './number-words.js';
+import { parseDecimal, type Rational, rational, toNumber } from './rational.js';
 import { percentSign, type Unit, unitNamed } from './units.js';
+import { isClock, isMathWord } from './words.js';
 
 export interface NumberReading extends Constant {
   readonly kind: 'number';
@@ -9,45 +11,48 @@ export interface NumberReading extends Constant {
   readonly decimal: boolean;
   readonly percent: boolean;
   readonly unit?: Unit;
+  /** Written as 3:4; as 3:30 it may be a time of day. */
+  readonly ratio?: 'ratio' | 'clock';
+  /** Written in a base of its own, as 1112_3. */
+  readonly base?: number;
 }
-
-const numberWords = [
-  'zero',
-  'one',
-  'two',
-  'three',
-  'four',
-  'five',
-  'six',
-  'seven',
-  'eight',
-  'nine',
-  'ten',
-  'eleven',
-  'twelve',
-  'thirteen',
-  'fourteen',
-  'fifteen',
-  'sixteen',
-  'seventeen',
-  'eighteen',
-  'nineteen',
-  'twenty',
-];
 
 /** Every number that `text` can be read as: none, one, or two where the comma is ambiguous.
  *  @param text plain notation (see `plainMath`) */
-export function readNumbers(text: string): NumberReading[] {
+export function readNumbers(written: string): NumberReading[] {
+  const text = withoutScaleWords(written);
+  const special = infinite(text) ?? numeral(text) ?? ratio(text) ?? angle(text);
+  if (special) return [special];
   const { core, percent, unit } = splitUnit(withoutCurrency(text));
   if (core === '') return [];
   const readings: NumberReading[] = [];
   for (const digits of withoutSeparators(core)) {
-    const value = mixedNumber(digits) ?? ratio(digits) ?? wordNumber(digits) ?? evaluate(digits);
+    const value =
+      repeating(digits) ?? mixedNumber(digits) ?? wordNumber(digits) ?? evaluate(digits);
     if (!value) continue;
     const decimal = /\d\.\d|\.\d|\de[+-]?\d/i.test(digits);
     readings.push({ kind: 'number', ...value, decimal, percent, ...(unit && { unit }) });
   }
   return readings;
+}
+
+const scales: Readonly<Record<string, string>> = {
+  hundred: '2',
+  thousand: '3',
+  million: '6',
+  billion: '9',
+  trillion: '12',
+};
+
+/** `1.5 million` and `3rd`. */
+function withoutScaleWords(text: string): string {
+  if (!/\d\s*[a-z]/i.test(text)) return text;
+  return text
+    .replace(
+      /(\d)\s*(hundred|thousand|million|billion|trillion)\b/gi,
+      (_, digit: string, word: string) => `${digit}*10^{${scales[word.toLowerCase()]}}`,
+    )
+    .replace(/^(\d+)\s?(?:st|nd|rd|th)\b/, '$1');
 }
 
 function evaluate(text: string): Constant | undefined {
@@ -78,21 +83,38 @@ function splitUnit(text: string): { core: string; percent: boolean; unit?: Unit 
     .slice(0, tail.index)
     .replace(/\{\s*$/, '')
     .trim();
+  // The degrees of an angle under a sine are no unit of the value.
+  if (name === '°' && /(?:sin|cos|tan|cot|sec|csc)/.test(core)) {
+    return { core: text, percent: false };
+  }
   if (percentSign.test(name)) return { core, percent: true };
   const unit = unitNamed(name) ?? unitNamed(name.replace(/\s+/g, ''));
   if (unit) return { core, percent: false, unit };
-  // A single unknown letter is a variable: 4a is no number.
+  return isCounted(name) && /[\s{]$/.test(text.slice(0, text.length - (tail[1]?.length ?? 0)))
+    ? { core, percent: false }
+    : { core: text, percent: false };
+}
+
+/** "apples", "red balls": words, not the letters of a product. */
+function isCounted(name: string): boolean {
   const words = name.split(/\s+/);
-  const plain = words.length <= 4 && words.every((word) => /^[a-zA-Z'-]{2,}[.,]?$/.test(word));
-  const isWordy = plain && !/\b(?:and|or)\b/i.test(name);
-  return isWordy ? { core, percent: false } : { core: text, percent: false };
+  return (
+    words.length <= 4 &&
+    words.some((word) => word.length >= 3 && /[aeiouy]/i.test(word)) &&
+    words.every((word) => /^[a-zA-Z'-]{2,}[.,]?$/.test(word) && !isMathWord(word)) &&
+    !/\b(?:and|or|to)\b/i.test(name)
+  );
 }
 
 /** Grouping and decimal marks. `1,234` groups thousands; `1000,99`, `0,111` and `1.000,99` can only
  *  have a decimal comma; a comma before another number of digits may also be one ("1,5"). */
 function withoutSeparators(text: string): string[] {
   const compact = text.replace(/(\d)[ '_](?=\d{3}(?!\d))/g, '$1');
+  if (/^[+-]?\s*\d{1,3}(?:\.\d{3}){2,}$/.test(compact)) return [compact.replaceAll('.', '')];
   if (!compact.includes(',')) return [compact];
+  if (/^[+-]?\s*\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?$/.test(compact)) {
+    return [compact.replaceAll(',', '')];
+  }
   if (/^[+-]?\s*\d{1,3}(?:\.\d{3})+,\d+$/.test(compact)) {
     return [compact.replace(/\./g, '').replace(',', '.')];
   }
@@ -118,18 +140,75 @@ function mixedNumber(text: string): Constant | undefined {
   return exact && { exact, approximate: Number(exact.numerator) / Number(exact.denominator) };
 }
 
-/** `3:4` as three quarters; what may be a time of day (`2:30`) stays text. */
-function ratio(text: string): Constant | undefined {
-  const match = /^(\d{1,9})\s*:\s*(\d{1,9})$/.exec(text);
-  const [, left = '', right = ''] = match ?? [];
-  if (!match || right.length === 2) return undefined;
-  const exact = rational(BigInt(left), BigInt(right));
-  return exact && { exact, approximate: Number(left) / Number(right) };
+/** `3:4` as three quarters; what may be a time of day is marked. */
+function ratio(text: string): NumberReading | undefined {
+  const sides = /^([^:]{1,40}?)\s*(?::|\bto\b)\s*([^:]{1,40})$/.exec(text);
+  const [, left = '', right = ''] = sides ?? [];
+  if (!sides || !/^[\d.\s\\a-z{}^/()]+$/.test(left + right)) return undefined;
+  const [a, b] = [evaluateConstant(left), evaluateConstant(right)];
+  if (!a || !b || b.approximate === 0) return undefined;
+  const exact =
+    a.exact &&
+    b.exact &&
+    rational(a.exact.numerator * b.exact.denominator, a.exact.denominator * b.exact.numerator);
+  return {
+    ...plain,
+    approximate: a.approximate / b.approximate,
+    ...(exact && { exact }),
+    ratio: isClock(text) ? 'clock' : 'ratio',
+  };
 }
 
-function wordNumber(text: string): Constant | undefined {
-  const value = numberWords.indexOf(text.toLowerCase());
-  return value < 0
-    ? undefined
-    : { exact: { numerator: BigInt(value), denominator: 1n }, approximate: value };
+const plain = { kind: 'number', decimal: false, percent: false } as const;
+
+function fromExact(exact: Rational): NumberReading {
+  return { ...plain, exact, approximate: toNumber(exact) };
+}
+
+function infinite(text: string): NumberReading | undefined {
+  const sign = /^([+-]?)\s*(?:\\infty|\\infinity|infinity)$/i.exec(text)?.[1];
+  if (sign === undefined) return undefined;
+  return { ...plain, approximate: sign === '-' ? -Infinity : Infinity };
+}
+
+/** `1112_3` */
+function numeral(text: string): NumberReading | undefined {
+  const match = /^(\d[0-9A-Za-z]{0,60})\s*_\s*\{?\s*\(?(\d{1,2})\)?\s*\}?$/.exec(text);
+  const base = Number(match?.[2]);
+  if (!match || base < 2 || base > 36) return undefined;
+  let value = 0n;
+  for (const digit of match[1] ?? '') {
+    const worth = Number.parseInt(digit, 36);
+    if (worth >= base) return undefined;
+    value = value * BigInt(base) + BigInt(worth);
+  }
+  const number = fromExact({ numerator: value, denominator: 1n });
+  return base === 10 ? number : { ...number, base };
+}
+
+/** `30° 15' 36"` in degrees. */
+function angle(text: string): NumberReading | undefined {
+  const match = /^(-?)(\d{1,6})\s*°\s*(\d{1,2})\s*'\s*(?:(\d{1,2})\s*(?:"|''))?$/.exec(text);
+  if (!match) return undefined;
+  const [, sign, degrees = '0', minutes = '0', seconds = '0'] = match;
+  const size = BigInt(degrees) * 3600n + BigInt(minutes) * 60n + BigInt(seconds);
+  const exact = rational(sign === '-' ? -size : size, 3600n);
+  const unit = unitNamed('°');
+  return exact && { ...fromExact(exact), ...(unit && { unit }) };
+}
+
+/** `0.1\overline{6}`, `0.\dot{3}` and `0.333...` */
+function repeating(text: string): Constant | undefined {
+  const match =
+    /^(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*\{\s*(\d{1,40})\s*\}|\\(?:overline|bar|dot)\s*(\d))$/.exec(
+      text,
+    ) ?? /^(-?)(\d*)\.(\d*?)(\d{1,12}?)\4{2,}\s*…$/.exec(text);
+  if (!match) return undefined;
+  const [, sign, whole = '', fixed = '', block] = match;
+  const cycle = block ?? match[5] ?? '';
+  const nines = 10n ** BigInt(cycle.length) - 1n;
+  const shift = 10n ** BigInt(fixed.length);
+  const size = BigInt(`${whole}${fixed}` || '0') * nines + BigInt(cycle);
+  const exact = rational(sign === '-' ? -size : size, nines * shift);
+  return exact && { exact, approximate: toNumber(exact) };
 }

@@ -21,6 +21,24 @@ export const verifyOptions = z.strictObject({
     .describe('longer answers are ungraded, in characters'),
 });
 
+/** How strictly answers are compared, where a line or problem doesn't say. */
+export const ruleOptions = z.strictObject({
+  precision: z
+    .int()
+    .min(0)
+    .max(30)
+    .optional()
+    .describe('decimal places to which decimals must agree; default: one part in a million'),
+  strict: z
+    .boolean()
+    .optional()
+    .describe('tell sets from tuples and upper from lower case letters'),
+  allowSetRelation: z
+    .boolean()
+    .default(false)
+    .describe('let an inequality answer a gold set or interval'),
+});
+
 /** A chat server that judges answers or steps; its URL is the run's `judge` option. */
 export const judgeOptions = z.strictObject({
   judgeMode: z

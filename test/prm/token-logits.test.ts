@@ -55,6 +55,47 @@ describe('token-logits, a token a step', () => {
     expect(host.stats()).toEqual({ readings: 2, missing: 2 });
   });
 
+  // Found with the embedded reward model behind a real vLLM: after a marker it holds an empty line for
+  // e^17 times as likely as Yes, so neither was among the twenty.
+  it('asks for the two tokens by their ids where they are not among the likeliest', async () => {
+    const ids: Record<string, number> = { Yes: 7, No: 6 };
+    const server = stubServer(({ path, body }) => {
+      if (path === '../tokenize') return { tokens: [ids[body.prompt]] };
+      if (!body.logprob_token_ids) return tokenReply({ '\n\n': -0.01, The: -5 });
+      return tokenReply({ '\n\n': -0.01, Yes: -17, No: -19 });
+    });
+    const host = createTokenLogitsHost(server, images, options());
+    // 1 / (1 + e^-2) = 0.880797
+    const first = await scorePath(host, ['a']);
+    expect(first.scores.steps[0]).toBeCloseTo(0.880797, 6);
+    // Both calls were computed: 11 tokens each.
+    expect(first.prmTokens).toBe(22);
+    const before = server.calls.length;
+    await scorePath(host, ['b']);
+    // From then on they are asked for at once.
+    expect(server.calls).toHaveLength(before + 1);
+    expect(server.calls.at(-1)?.body.logprob_token_ids).toEqual([7, 6]);
+    expect(host.stats()).toEqual({ readings: 2, missing: 0 });
+  });
+
+  it('asks by ids once only of a server that gives the same as before, or has no /tokenize', async () => {
+    const deaf = stubServer(({ path }) =>
+      path === '../tokenize' ? { tokens: [7] } : tokenReply({ Yes: -0.05, The: -3 }),
+    );
+    const mute = stubServer(({ path }) =>
+      path === '../tokenize' ? { error: 'not found' } : tokenReply({ Yes: -0.05, The: -3 }),
+    );
+    for (const server of [deaf, mute]) {
+      const host = createTokenLogitsHost(server, images, options());
+      // l- = -3: 1 / (1 + e^-2.95) = 0.950263
+      expect((await scorePath(host, ['a'])).scores.steps[0]).toBeCloseTo(0.950263, 6);
+      const before = server.calls.length;
+      await scorePath(host, ['b']);
+      expect(server.calls).toHaveLength(before + 1);
+      expect(server.calls.at(-1)?.body).not.toHaveProperty('logprob_token_ids');
+    }
+  });
+
   it('fails rather than guess when neither token came, white space counting', async () => {
     const server = stubServer(() => tokenReply({ ' Yes': -0.1, ' No': -2 }));
     const host = createTokenLogitsHost(server, images, options());

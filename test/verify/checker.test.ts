@@ -96,7 +96,7 @@ describe('the verifier', { timeout: 120_000 }, () => {
     expect(await one.verify(problem, [boxed('hang apples in the tree')])).toMatchObject([
       { verdict: 'different' },
     ]);
-    expect(await one.verify(expression, [boxed('same*x'), boxed('2x^2')])).toMatchObject([
+    expect(await one.verify(expression, [boxed('\\int same x'), boxed('\\int 2x')])).toMatchObject([
       { verdict: 'equal' },
       { verdict: 'different' },
     ]);
@@ -105,10 +105,10 @@ describe('the verifier', { timeout: 120_000 }, () => {
   it('ends a check that hangs, and still grades the rest of its batch', async () => {
     const one = verifier({ symbolicModule, checkTimeoutMs: 2_000 });
     const verdicts = await one.verify(expression, [
-      boxed('same*x'),
-      boxed('hang*x'),
-      boxed('other*x'),
-      boxed('same*y'),
+      boxed('\\int same x'),
+      boxed('\\int hang x'),
+      boxed('\\int other x'),
+      boxed('\\int same y'),
     ]);
     expect(verdicts.map((verdict) => verdict.reason ?? verdict.verdict)).toEqual([
       'equal',
@@ -122,9 +122,9 @@ describe('the verifier', { timeout: 120_000 }, () => {
   it('ends a check that exhausts the heap, and one that crashes', async () => {
     const one = verifier({ symbolicModule, checkMemoryMb: 32, checkTimeoutMs: 60_000 });
     const verdicts = await one.verify(expression, [
-      boxed('heap*x'),
-      boxed('same*x'),
-      boxed('exit*x'),
+      boxed('\\int heap x'),
+      boxed('\\int same x'),
+      boxed('\\int exit x'),
     ]);
     expect(verdicts.map((verdict) => verdict.reason ?? verdict.verdict)).toEqual([
       'memory',
@@ -144,16 +144,16 @@ describe('the verifier', { timeout: 120_000 }, () => {
   it('stops waiting when the signal aborts', async () => {
     const one = verifier({ symbolicModule, checkTimeoutMs: 60_000 });
     const controller = new AbortController();
-    const waiting = one.verify(expression, [boxed('hang*x')], controller.signal);
+    const waiting = one.verify(expression, [boxed('\\int hang x')], controller.signal);
     controller.abort(new Error('enough'));
     await expect(waiting).rejects.toThrow('enough');
   });
 
   it('fails checks under way when it is closed, and leaves no process', async () => {
     const one = verifier({ symbolicModule, checkTimeoutMs: 60_000 });
-    await one.verify(problem, [['Answer: 1']]);
+    await one.verify(expression, [boxed('\\int same x')]);
     const pids = one.pids();
-    const waiting = one.verify(expression, [boxed('hang*x')]);
+    const waiting = one.verify(expression, [boxed('\\int hang x')]);
     const failed = expect(waiting).rejects.toMatchObject({ code: 'VERIFIER_CLOSED' });
     await one.close();
     await failed;
@@ -172,8 +172,8 @@ describe('the verifier', { timeout: 120_000 }, () => {
       `import { createVerifier } from ${JSON.stringify(library)};
        const verifier = createVerifier({ symbolicModule: ${JSON.stringify(symbolicModule)}, checkTimeoutMs: 600000 });
        const problem = { id: 'p', question: 'q', images: [], answer: 'x+1' };
-       await verifier.verify(problem, [['\\\\boxed{same*x}']]);
-       void verifier.verify(problem, [['\\\\boxed{hang*x}']]);
+       await verifier.verify(problem, [['\\\\boxed{\\\\int same x}']]);
+       void verifier.verify(problem, [['\\\\boxed{\\\\int hang x}']]);
        setImmediate(() => setImmediate(() => process.send(verifier.pids())));`,
     );
     const parent = fork(parentFile, {

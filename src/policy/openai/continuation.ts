@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { SteptreeError } from '../../../search/errors.js';
 import { generationFields, learnFromRefusal } from './dialect.js';
 import { HttpFailure } from './http.js';
@@ -17,8 +18,9 @@ const PROBE_MESSAGES: readonly ChatMessage[] = [
   { role: 'assistant', content: '1, 2, 3,' },
 ];
 
-/** Asks the server to go on with "1, 2, 3," and looks whether it does so with 4. Hosted APIs
- *  start a new message instead, and some chat templates drop or close the assistant's text.
+/** Asks the server to go on with "1, 2, 3," and looks whether it does so with 4, or at least shows
+ *  the model a text that ends there. Hosted APIs start a new message instead, and some chat
+ *  templates drop or close the assistant's text.
  *  @throws SteptreeError like `withRetries`; HTTP 400 and 422 are an answer, not an error */
 export async function probeContinuation(
   replica: Replica,
@@ -35,7 +37,8 @@ export async function probeContinuation(
         const body = { ...fields, messages: PROBE_MESSAGES };
         const reply = parseReply(await endpoint.post('/chat/completions', body, signal));
         const text = reply.choices[0]?.text ?? '';
-        return { continues: /^\s*4\b/.test(text), saw: JSON.stringify(text.slice(0, 60)) };
+        const continues = /^\s*4\b/.test(text) || (await templateContinues(replica, model, signal));
+        return { continues, saw: JSON.stringify(text.slice(0, 60)) };
       } catch (error) {
         if (!isRefusal(error)) throw error;
         if (learnFromRefusal(dialect, fields, error.facts.reply ?? '').length > 0) continue;
@@ -44,6 +47,31 @@ export async function probeContinuation(
     }
   };
   return withRetries(attempt, endpoint.url, options, timing, { signal });
+}
+
+const tokenized = z.object({ tokens: z.array(z.number()) });
+const detokenized = z.object({ prompt: z.string() });
+
+/** Whether the text that the server makes of the messages ends where the assistant's text does. vLLM
+ *  alone can tell: so a model that can't count, being small or trained on something else, is not
+ *  taken for a server that starts a new message. */
+async function templateContinues(
+  { endpoint, dialect }: Replica,
+  model: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if (dialect.server !== 'vllm' || dialect.dropped.has('continue_final_message')) return false;
+  const flags = { continue_final_message: true, add_generation_prompt: false };
+  try {
+    const body = { model, messages: PROBE_MESSAGES, ...flags };
+    const { tokens } = tokenized.parse(await endpoint.post('../tokenize', body, signal));
+    const read = await endpoint.post('../detokenize', { model, tokens }, signal);
+    return detokenized.parse(read).prompt.endsWith('1, 2, 3,');
+  } catch {
+    signal?.throwIfAborted();
+    // Gateways pass on less than vLLM has: what the model wrote is all there is to go by.
+    return false;
+  }
 }
 
 /** True for a server that understood the request and doesn't want it. */

@@ -35,6 +35,7 @@ const DROPPABLE_FIELDS = [
   'add_generation_prompt',
   'continue_final_message',
   'include_stop_str_in_output',
+  'logprob_token_ids',
   'logprobs',
   'min_p',
   'min_tokens',

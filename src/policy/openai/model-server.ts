@@ -30,9 +30,16 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 const modelList = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
 
-// Sampling fields that only steady a reply and that not every server knows. A field that decides
+// Fields that only steady or complete a reply and that not every server knows. A field that decides
 // what a reply means, such as `continue_final_message`, is never left out quietly.
-const STEADYING = ['min_p', 'repetition_penalty', 'seed', 'top_k', 'max_tokens'] as const;
+const STEADYING = [
+  'logprob_token_ids',
+  'max_tokens',
+  'min_p',
+  'repetition_penalty',
+  'seed',
+  'top_k',
+] as const;
 
 /** Servers of one model as judges, critics and reward models use them: whatever JSON route, with
  *  retries and replicas, nothing sent before the first call.

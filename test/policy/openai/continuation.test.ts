@@ -41,6 +41,30 @@ describe('the probe at start', () => {
     for (const { steps } of rollouts) expect(steps[0]).toMatch(/^\(2\)|^Answer/);
   });
 
+  // Found with the embedded policy behind a real vLLM: it can't count, and wrote " P: 9+1=1".
+  it.each([
+    { prompt: 'user: Count.\nassistant: 1, 2, 3,', mode: 'prefill' },
+    { prompt: 'user: Count.\nassistant: 1, 2, 3,<end>\nassistant: ', mode: 'restate' },
+    { prompt: null, mode: 'restate' },
+  ])('chooses $mode for a model that cannot count if vLLM shows it $prompt', async (row) => {
+    const server = closer.add(
+      await startScriptedServer(({ path, response, body }) => {
+        if (path === '/tokenize') {
+          expect(body).toMatchObject({
+            continue_final_message: true,
+            add_generation_prompt: false,
+          });
+          sendJson(response, row.prompt === null ? 404 : 200, { tokens: [7, 8] });
+        } else if (path === '/detokenize') {
+          expect(body).toMatchObject({ tokens: [7, 8] });
+          sendJson(response, 200, { prompt: row.prompt });
+        } else sendJson(response, 200, chatReply([' P: 9+1=1']));
+      }),
+    );
+    const policy = closer.add(await connectTo(server.url, { continuation: 'auto' }));
+    expect(policy.describe().continuation).toBe(row.mode);
+  });
+
   it('asks without the flags where the server does not know them', async () => {
     const server = closer.add(
       await startScriptedServer((call) => {

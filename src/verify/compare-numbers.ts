@@ -1,0 +1,73 @@
+/** When two numbers of answers are the same. */
+import type { NumberReading } from './number.js';
+import { sameRational, withinHalfUnit } from './rational.js';
+import type { Rules } from './rules.js';
+
+/** Relative difference that writing a decimal may cause, where no precision is asked for. */
+const decimalTolerance = 1e-6;
+/** Relative error of evaluating an expression such as \sqrt{117} in doubles. */
+const evaluationTolerance = 1e-11;
+
+/** A percentage agrees with its number and with its share; units must be of one dimension where both
+ *  name one; 3:30 may be a time and then equals no ratio but itself. */
+export function sameNumber(gold: NumberReading, predicted: NumberReading, rules: Rules): boolean {
+  const { precision } = rules;
+  if (gold.base !== predicted.base && (gold.base === undefined || predicted.base === undefined)) {
+    return false;
+  }
+  if (!sameRatioKind(gold, predicted) || !compatibleUnits(gold, predicted)) return false;
+  if (gold.percent === predicted.percent) {
+    return sameValue(gold, predicted, unitRatio(gold, predicted), precision);
+  }
+  const [percent, plain] = gold.percent ? [gold, predicted] : [predicted, gold];
+  const asFraction = sameValue(percent, plain, 0.01, precision);
+  // A gold answer up to 1 is a share: "0.28" is not met by "0.28 %".
+  const asWritten = gold.percent || Math.abs(gold.approximate) > 1;
+  return asFraction || (asWritten && sameValue(percent, plain, 1, precision));
+}
+
+/** What may be a time of day is a ratio only beside one that can't be. */
+function sameRatioKind(a: NumberReading, b: NumberReading): boolean {
+  if (a.ratio !== 'clock' && b.ratio !== 'clock') return true;
+  return a.ratio === 'ratio' || b.ratio === 'ratio';
+}
+
+/** Dimensions that say nothing about the other one. */
+const looseDimensions = new Set(['count', 'angle']);
+
+function compatibleUnits({ unit: a }: NumberReading, { unit: b }: NumberReading): boolean {
+  if (!a || !b || a.dimension === b.dimension) return true;
+  return looseDimensions.has(a.dimension) || looseDimensions.has(b.dimension);
+}
+
+/** Factor that turns the gold unit into the predicted one; 1 unless both name the same dimension. */
+function unitRatio(gold: NumberReading, predicted: NumberReading): number {
+  if (!gold.unit || !predicted.unit || gold.unit.dimension !== predicted.unit.dimension) return 1;
+  return gold.unit.factor / predicted.unit.factor;
+}
+
+/** Whether a·ratio = b. */
+function sameValue(
+  a: NumberReading,
+  b: NumberReading,
+  ratio: number,
+  precision: number | undefined,
+): boolean {
+  if (Math.abs(a.approximate) === Infinity && !a.exact)
+    return a.approximate === b.approximate && !b.exact;
+  const rounded = a.decimal || b.decimal;
+  if (ratio === 1 && a.exact && b.exact) {
+    if (sameRational(a.exact, b.exact)) return true;
+    if (!rounded) return false;
+    if (precision !== undefined) return withinHalfUnit(a.exact, b.exact, precision);
+  }
+  const left = a.approximate * ratio;
+  const right = b.approximate;
+  const size = Math.max(Math.abs(left), Math.abs(right));
+  if (size === Infinity) return false;
+  const difference = Math.abs(left - right);
+  if (difference <= size * evaluationTolerance) return true;
+  if (!rounded) return false;
+  if (precision !== undefined) return difference <= 0.5 * 10 ** -precision * (1 + 1e-9);
+  return difference <= size * decimalTolerance;
+}
