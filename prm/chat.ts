@@ -128,6 +128,8 @@ function toChance({ token, logprob }: z.infer<typeof chance>): TokenChance {
 /** P(positive) among two tokens, and whether one of them was not in the list. */
 export interface PairReading {
   readonly probability: number;
+  /** l+ - l-, whose logistic function that is. */
+  readonly logOdds: number;
   readonly missing: 'positive' | 'negative' | null;
 }
 
@@ -142,9 +144,10 @@ export function readPair(
   lowest: number,
 ): PairReading | null {
   if (positive === undefined && negative === undefined) return null;
-  const difference = (negative ?? lowest) - (positive ?? lowest);
+  const logOdds = (positive ?? lowest) - (negative ?? lowest);
   return {
-    probability: 1 / (1 + Math.exp(difference)),
+    probability: 1 / (1 + Math.exp(-logOdds)),
+    logOdds,
     missing: positive === undefined ? 'positive' : negative === undefined ? 'negative' : null,
   };
 }

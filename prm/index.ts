@@ -33,3 +33,10 @@ export { createRolloutsHost, type RolloutPorts } from './rollouts.js';
 export { createRulesScorer } from './rules.js';
 export { createTemplate, markedPath, type StepTemplate, TEMPLATE_NAMES } from './templates.js';
 export { createTokenLogitsHost, type TokenLogitsHost } from './token-logits.js';
+export {
+  firstWeights,
+  LEAST_LOG_P,
+  type ScoreWeights,
+  type StatedWeights,
+  weighedScore,
+} from './weighed-score.js';

@@ -48,6 +48,20 @@ export const tokenLogitsOptions = z.strictObject({
     .min(0)
     .default(100_000)
     .describe('step scores remembered, so that a path asks only for its new steps (per-step)'),
+  likelihoodWeight: z
+    .number()
+    .optional()
+    .describe(
+      "weight of the solution's log-likelihood by the same model in a score; default: the folder's, else 0 (off). From a server: --prm-mode prompt-logprobs, template plain",
+    ),
+  valueWeight: z
+    .number()
+    .optional()
+    .describe("weight of the log-odds of the two tokens in a score; default: the folder's, else 1"),
+  bias: z
+    .number()
+    .optional()
+    .describe("what is added before the logistic function; default: the folder's, else 0"),
 });
 
 export const poolingOptions = z.strictObject({

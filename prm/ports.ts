@@ -69,7 +69,8 @@ export interface MarkedPath {
 }
 
 export interface MarkedReply {
-  /** P(positive) = exp(l+) / (exp(l+) + exp(l-)) of the logits at each segment's marker. */
+  /** P(positive) = exp(l+) / (exp(l+) + exp(l-)) of the logits at each segment's marker, or what a
+   *  model that weighs them with its likelihood makes of both (weighed-score.ts). */
   readonly probabilities: readonly number[];
   /** Tokens of the whole path, its pictures' included. */
   readonly pathTokens: number;

@@ -39,6 +39,12 @@ export function withPictures(
   return { role, content: [...pictures, { type: 'text', text }] };
 }
 
+/** The message for a server that shall only count tokens of its text. */
+export function withoutPictures({ role, content }: ChatMessage): ChatMessage {
+  if (typeof content === 'string') return { role, content };
+  return { role, content: content.filter((part) => part.type === 'text') };
+}
+
 export function systemMessage(text: string): ChatMessage[] {
   return text === '' ? [] : [{ role: 'system', content: text }];
 }

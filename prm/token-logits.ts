@@ -15,8 +15,10 @@ import { ExactTokens } from './exact-tokens.js';
 import { LruMap } from './lru.js';
 import type { PromptOptions, TokenLogitsOptions } from './options.js';
 import type { ImageEncoder, ModelServer, PathHost, PathJob, ScoredPath } from './ports.js';
+import { placesOf, solutionLikelihoods } from './solution-likelihood.js';
 import { createTemplate, type StepTemplate } from './templates.js';
 import { Vocabulary } from './vocabulary.js';
+import { firstWeights, type ScoreWeights, weighedScore } from './weighed-score.js';
 
 export interface TokenLogitsHost extends PathHost {
   stats(): {
@@ -31,9 +33,10 @@ export interface TokenLogitsHost extends PathHost {
  *  - `per-step`: one generated token a step, any server with `logprobs`. A step's score depends on
  *    nothing after it, so the scores of a parent path are not asked again for its child. Where the
  *    two tokens are not among the likeliest they are asked for by their ids, if the server can.
- *  - `prompt-logprobs`: one call a path, vLLM only.
+ *  - `prompt-logprobs`: one call a path, vLLM only. This one can weigh the solution's likelihood too.
  *  Jobs fail with SCORE_TOKENS_MISSING, SCORE_TOKEN_INVALID, SCORE_COUNT, SCORE_MODE_UNSUPPORTED,
- *  SCORE_REPLY_INVALID and what the server and the encoder throw. */
+ *  SCORE_REPLY_INVALID and what the server and the encoder throw.
+ *  @throws SteptreeError OPTION_INVALID for a likelihood in another mode or template */
 export function createTokenLogitsHost(
   server: ModelServer,
   images: ImageEncoder,
@@ -54,6 +57,7 @@ class TokenLogits implements TokenLogitsHost {
   private readonly template: StepTemplate;
   private readonly vocabulary: Vocabulary;
   private readonly exact: ExactTokens;
+  private readonly weights: ScoreWeights;
   private readonly knownSteps: LruMap<number>;
   /** Steps that are being asked for: solutions often begin alike. */
   private readonly askedSteps = new Map<string, Promise<number>>();
@@ -71,6 +75,8 @@ class TokenLogits implements TokenLogitsHost {
     const { positive, negative } = this.template;
     this.exact = new ExactTokens(this.vocabulary, [positive, negative]);
     this.knownSteps = new LruMap(options.knownSteps);
+    this.weights = firstWeights(options);
+    if (this.weighsLikelihood) checkLikelihoodOptions(options);
   }
 
   scorePaths(jobs: readonly PathJob[]): readonly Promise<ScoredPath>[] {
@@ -204,13 +210,17 @@ class TokenLogits implements TokenLogitsHost {
     if (answers.length !== steps.length) {
       throw countError(this.name, answers.length, steps.length, problem.id);
     }
+    const likelihoods = this.weighsLikelihood
+      ? await solutionLikelihoods({ ids, places, answers, messages }, this.vocabulary, call)
+      : [];
     const probabilities = answers.map((place, index) => {
+      const likelihood = likelihoods[index] ?? 0;
       // After the last token of the prompt stands what was generated.
-      if (place === places.length) return this.readWritten(reply, problem, index + 1);
+      if (place === places.length) return this.readWritten(reply, problem, index + 1, likelihood);
       const chances = places[place] ?? {};
       const lowest = Math.min(...Object.values(chances).map((chance) => chance.logprob));
       const [yes, no] = [chances[positive]?.logprob, chances[negative]?.logprob];
-      return this.account(readPair(yes, no, lowest), problem, index + 1);
+      return this.account(readPair(yes, no, lowest), problem, index + 1, likelihood);
     });
     return { scores: { steps: probabilities }, prmTokens: reply.computedTokens };
   }
@@ -230,12 +240,14 @@ class TokenLogits implements TokenLogitsHost {
     }
     const header = await this.vocabulary.assistantHeader(signal);
     const pattern = [...header, positive];
-    return ids.flatMap((_, index) =>
-      pattern.every((id, offset) => ids[index + offset] === id) ? [index + header.length] : [],
-    );
+    return placesOf(pattern, ids).map((place) => place + header.length);
   }
 
-  private readWritten(reply: ChatReply, problem: Problem, step: number): number {
+  private get weighsLikelihood(): boolean {
+    return this.weights.likelihoodWeight !== 0;
+  }
+
+  private readWritten(reply: ChatReply, problem: Problem, step: number, likelihood = 0): number {
     const written = reply.tokens[0];
     if (written === undefined) {
       throw new SteptreeError(
@@ -244,7 +256,7 @@ class TokenLogits implements TokenLogitsHost {
         { server: this.server.name },
       );
     }
-    return this.account(this.pairOf(written), problem, step);
+    return this.account(this.pairOf(written), problem, step, likelihood);
   }
 
   private pairOf(written: WrittenToken): PairReading | null {
@@ -255,7 +267,12 @@ class TokenLogits implements TokenLogitsHost {
     return readPair(chanceOf(positive), chanceOf(negative), lowest);
   }
 
-  private account(reading: PairReading | null, problem: Problem, step: number): number {
+  private account(
+    reading: PairReading | null,
+    problem: Problem,
+    step: number,
+    likelihood: number,
+  ): number {
     this.readings++;
     if (reading === null) {
       const { positive, negative } = this.template;
@@ -266,7 +283,7 @@ class TokenLogits implements TokenLogitsHost {
       );
     }
     if (reading.missing !== null) this.missing++;
-    return reading.probability;
+    return weighedScore(reading.logOdds, likelihood, this.weights);
   }
 
   private logprobFields(): Record<string, unknown> {
@@ -277,4 +294,14 @@ class TokenLogits implements TokenLogitsHost {
     if (!this.options.images) return [];
     return Promise.all(problem.images.map((image) => this.images.dataUrl(image)));
   }
+}
+
+// Only there every token of the assistant's turn is a token of the solution, with its chance.
+function checkLikelihoodOptions({ mode, template }: TokenLogitsOptions): void {
+  if (mode === 'prompt-logprobs' && template === 'plain') return;
+  throw new SteptreeError(
+    'OPTION_INVALID',
+    `--prm-likelihood-weight needs --prm-mode prompt-logprobs and --prm-template plain, got ${mode} and ${template}: only there the reply tells how likely each token of the solution is`,
+    { option: 'prmLikelihoodWeight', mode, template },
+  );
 }

@@ -11,6 +11,10 @@ export class Vocabulary {
 
   constructor(private readonly server: ModelServer) {}
 
+  get serverName(): string {
+    return this.server.name;
+  }
+
   /** The one token that a text is.
    *  @throws SteptreeError SCORE_TOKEN_INVALID if it is several */
   async tokenOf(text: string, signal?: AbortSignal): Promise<number> {

@@ -3,7 +3,8 @@
 The graphs share one set of weights (same initializer names, one external data file):
 
 append graph    the past is read where it lies and only the new rows come out
-append scorer   the same with a reward model's two logits at every token
+append scorer   the same with a reward model's two logits at every token, and where wanted with how
+                likely the language head finds the tokens
 merged graph    the layout of transformers.js: the whole present comes out
 
 Both attend over a past that may be padded at its end, so sequences of different length share a
@@ -15,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 18
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
+LEAST_LOG_P = -30.0  # what a picture's row seems to have must stay finite, and no token decides alone
 MASKED = -1e30  # exp(MASKED - max) is exactly 0, and unlike -inf it never makes a NaN
 
 
@@ -50,6 +52,10 @@ class DecoderGraph:
 
     def split(self, x, sizes, axis=-1):
         return self.node("Split", [x, self.const(sizes)], len(sizes), axis=axis)
+
+    def first(self, x, count, axis=-1):
+        """The first `count` entries of an axis; all but the last ones if negative."""
+        return self.node("Slice", [x, self.const([0]), self.const([count]), self.const([axis])])
 
     def rms_norm(self, x, weight):
         square = self.node("Pow", [x, self.const(2.0, np.float32)])
@@ -158,6 +164,83 @@ def append_scorer(config, weights):
     return append_model(g, "scorer_append", keys, values, [], ["batch", "tokens", 2])
 
 
+def likelihood_scorer(config, weights):
+    """The append scorer with a third logit: the sum of log p(token | everything before it) over this
+    pass's tokens up to each one, by the same model's language head. A host adds the passes of a
+    solution in double precision; a sum carried through the past would drag the prompt's along, whose
+    picture rows are no tokens, and lose digits to it. `score_marker` [hidden] is the embedding of the
+    marker, which was never a target of training and counts 0, as does the text's first token. One log p
+    is at least LEAST_LOG_P.
+
+    log p of a token needs the normed hidden state before it, across passes too. So the state of every
+    token goes through `carried_layers` layers of KV that nothing attends to: [2 * layers, kv_heads,
+    head_dim] of keys, then of values, zeros behind the state."""
+    if not config.tie_word_embeddings:
+        raise ValueError("a token's logit is taken with its embedding: tie_word_embeddings must be true")
+    g = DecoderGraph(config, weights)
+    hidden, keys, values = append_layers(g)
+    normed = g.rms_norm(hidden, "norm.weight")
+    answers = g.node("MatMul", [normed, g.weight("score_head.weight")])
+    before = g.first(g.node("Concat", [carried_state(g), normed], axis=1), -1, axis=1)
+    g.node("Concat", [answers, token_log_sums(g, before)], name="logits", axis=-1)
+    carried = carried_rows(g, normed)
+    count = carried_layers(config)
+    keys, values = keys + carried[:count], values + carried[count:]
+    return append_model(g, "scorer_append", keys, values, [], ["batch", "tokens", 3])
+
+
+def carried_layers(config):
+    """Layers of KV that hold one hidden state a token."""
+    return -(-config.hidden_size // (2 * config.num_key_value_heads * config.head_dim))
+
+
+def carried_rows(g, state):
+    """[batch, tokens, hidden] as rows of KV, each [batch, kv_heads, tokens, head_dim]."""
+    c = g.config
+    parts = 2 * carried_layers(c)
+    spare = parts * c.num_key_value_heads * c.head_dim - c.hidden_size
+    padded = g.node("Pad", [state, g.const([0, 0, 0, 0, 0, spare])]) if spare else state
+    rows = g.reshape(padded, [0, 0, parts, c.num_key_value_heads, c.head_dim])
+    rows = g.node("Transpose", [rows], perm=[2, 0, 3, 1, 4])
+    rows = g.node("Split", [rows], parts, axis=0, num_outputs=parts)
+    return [g.node("Squeeze", [row, g.const([0])]) for row in rows]
+
+
+def carried_state(g):
+    """The state of the last valid past token, [batch, 1, hidden]; zeros where there is none."""
+    c = g.config
+    layers = range(c.num_hidden_layers, c.num_hidden_layers + carried_layers(c))
+    index = g.node("Unsqueeze", ["past_length", g.const([1])])
+    parts = []
+    for name in [f"past_key_values.{layer}.{kind}" for kind in ("key", "value") for layer in layers]:
+        by_token = g.node("Transpose", [name], perm=[0, 2, 1, 3])
+        # One row of zeros in front: the last valid row lies at past_length then, and there always is one.
+        shifted = g.node("Pad", [by_token, g.const([0, 1, 0, 0, 0, 0, 0, 0])])
+        row = g.node("GatherND", [shifted, index], batch_dims=1)
+        parts.append(g.reshape(row, [0, 1, c.num_key_value_heads * c.head_dim]))
+    return g.first(g.node("Concat", parts, axis=-1), c.hidden_size)
+
+
+def token_log_sums(g, before):
+    """Sums of log p of the tokens up to each one, [batch, tokens, 1], from the states before them."""
+    zero = g.const(0.0, np.float32)
+    embeds = "inputs_embeds"
+    logit = g.node("ReduceSum", [g.node("Mul", [before, embeds]), g.const([-1])], keepdims=1)
+    logits = g.node("MatMul", [before, g.weight("lm_head.weight")])
+    # LogSoftmax sums a row alike wherever it lies in the batch, which reductions don't promise;
+    # the first column less its log p is the logarithm of the sum.
+    log_sum = g.node("Sub", [g.first(logits, 1), g.first(g.node("LogSoftmax", [logits], axis=-1), 1)])
+    log_p = g.node("Sub", [logit, log_sum])
+    log_p = g.node("Clip", [log_p, g.const(LEAST_LOG_P, np.float32), zero])
+    apart = g.node("Abs", [g.node("Sub", [embeds, g.weight("score_marker")])])
+    is_text = g.node("Greater", [g.node("ReduceMax", [apart, g.const([-1])], keepdims=1), g.const(1e-6, np.float32)])
+    tokens = g.node("Shape", [embeds], start=1, end=2)
+    place = g.node("Add", [g.node("Unsqueeze", ["past_length", g.const([1])]), arange(g, tokens)])
+    follows = g.node("Greater", [g.node("Unsqueeze", [place, g.const([2])]), g.const(0)])
+    counted = g.node("Where", [g.node("And", [is_text, follows]), log_p, zero])
+    return g.node("CumSum", [counted, g.const(1)])
+
+
 def append_layers(g):
     """The residual stack over a padded past; last hidden states and every layer's new keys and values."""
     tokens = g.node("Shape", ["inputs_embeds"], start=1, end=2)
@@ -187,15 +270,15 @@ def append_layers(g):
 
 def append_model(g, name, keys, values, more_inputs, logits_shape):
     """The finished graph; `new_keys` and `new_values` are stacked over layers."""
-    c = g.config
+    c, layers = g.config, len(keys)
     for output, parts in (("new_keys", keys), ("new_values", values)):
         g.node("Concat", [g.node("Unsqueeze", [part, g.const([0])]) for part in parts], name=output, axis=0)
-    new_shape = [c.num_hidden_layers, "batch", c.num_key_value_heads, "tokens", c.head_dim]
+    new_shape = [layers, "batch", c.num_key_value_heads, "tokens", c.head_dim]
     inputs = [
         value("inputs_embeds", ["batch", "tokens", c.hidden_size]),
         value("past_length", ["batch"], TensorProto.INT64),
         *more_inputs,
-        *past_values(c),
+        *past_values(c, layers=layers),
     ]
     outputs = [value("logits", logits_shape), value("new_keys", new_shape), value("new_values", new_shape)]
     return g.model(name, inputs, outputs)
@@ -364,6 +447,6 @@ def value(name, shape, dtype=TensorProto.FLOAT):
     return helper.make_tensor_value_info(name, dtype, shape)
 
 
-def past_values(c, name="past", shape=None):
+def past_values(c, name="past", shape=None, layers=None):
     shape = shape or ["batch", c.num_key_value_heads, "past", c.head_dim]
-    return [value(f"{name}_key_values.{i}.{kind}", shape) for i in range(c.num_hidden_layers) for kind in ("key", "value")]
+    return [value(f"{name}_key_values.{i}.{kind}", shape) for i in range(layers or c.num_hidden_layers) for kind in ("key", "value")]

@@ -19,6 +19,7 @@ import {
   PLAIN_AGGREGATES,
   type RolloutPorts,
   type Scorer,
+  type StatedWeights,
 } from '../../prm/index.js';
 import { SteptreeError } from '../../search/errors.js';
 import type { AnswerGrouper, Critic } from '../../search/types.js';
@@ -148,7 +149,11 @@ class Opener {
       case 'onnx':
         return this.batched(createMarkerHost(await this.folder(), this.tokenPrompt()));
       case 'token-logits':
-        return this.batched(createTokenLogitsHost(await this.server(), images, this.tokenPrompt()));
+        return this.batched(
+          await this.onServer((server) =>
+            createTokenLogitsHost(server, images, this.tokenPrompt()),
+          ),
+        );
       case 'pooling':
         return this.batched(
           createPoolingHost(await this.server(), { ...settings.prompt, ...settings.pooling }),
@@ -156,7 +161,9 @@ class Opener {
       case 'outcome': {
         const { prompt, outcome, tokenLogits } = settings;
         const options = { ...prompt, ...outcome, tokenLogits };
-        return this.batched(createOutcomeHost(await this.server(), images, options));
+        return this.batched(
+          await this.onServer((server) => createOutcomeHost(server, images, options)),
+        );
       }
       case 'critic': {
         const host = createCriticHost(await this.server(), images, settings.critic);
@@ -184,7 +191,7 @@ class Opener {
     const { knownSteps: _, ...tokens } = settings.tokenLogits;
     const { model } = this;
     const own: Readonly<Record<ScorerKind, object>> = {
-      onnx: { model, marker: tokens.marker, ...settings.prompt },
+      onnx: { model, marker: tokens.marker, ...this.weights(), ...settings.prompt },
       'token-logits': { model, ...tokens, ...settings.prompt },
       pooling: { model, ...settings.pooling, ...settings.prompt },
       outcome: { model, ...settings.outcome, ...tokens, ...settings.prompt },
@@ -195,6 +202,12 @@ class Opener {
       hybrid: settings.hybrid,
     };
     return { kind, ...own[kind] };
+  }
+
+  private weights(): StatedWeights {
+    const { likelihoodWeight, valueWeight, bias } = this.settings.tokenLogits;
+    const stated = Object.entries({ likelihoodWeight, valueWeight, bias });
+    return Object.fromEntries(stated.filter(([, weight]) => weight !== undefined));
   }
 
   private tokenPrompt() {
@@ -212,6 +225,17 @@ class Opener {
     return server;
   }
 
+  /** For hosts that refuse some options: the server is not left open then. */
+  private async onServer(make: (server: ModelServer) => PathHost): Promise<PathHost> {
+    const server = await this.server();
+    try {
+      return make(server);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+  }
+
   private async folder(): Promise<MarkerModel> {
     const { prm } = this.settings;
     const folder = existingFolder(prm, { flag: 'prm', embedded: EMBEDDED_PRM_DIR });
@@ -221,7 +245,8 @@ class Opener {
     // Loaded only when wanted: onnxruntime is large, and other kinds need none of it.
     const { createOnnxMarkerModel } = await import('./onnx/host.js');
     const { onnx, batching } = this.settings;
-    return createOnnxMarkerModel(folder, { ...onnx, maxBatch: batching.maxBatch });
+    const { maxBatch } = batching;
+    return createOnnxMarkerModel(folder, { ...onnx, maxBatch, ...this.weights() });
   }
 
   private async hybrid(): Promise<Scorer> {

@@ -310,6 +310,116 @@ describe('token-logits in one pass', () => {
     });
   });
 
+  /** The turn's opening is 8 7; the question holds 50, the steps 51 52 and 53, the marker is 9. */
+  const said = [50, 8, 7, 51, 52, 9, 53, 9, 60];
+  const chances = [
+    null,
+    { 8: { logprob: -5 } },
+    { 7: { logprob: -5 } },
+    { 51: { logprob: -0.5 } },
+    { 52: { logprob: -0.25 }, 51: { logprob: -3 } },
+    { 9: { logprob: -7 } },
+    { 1: { logprob: -0.2 }, 2: { logprob: -1.7 }, 53: { logprob: -1.25 } },
+    { 9: { logprob: -7 } },
+    { 1: { logprob: -1.7 }, 2: { logprob: -0.2 }, 60: { logprob: -6 } },
+  ];
+  const likely = (
+    ids: readonly number[],
+    places: readonly unknown[],
+    more: Partial<TokenLogitsOptions> = {},
+    opening: readonly number[] = [50, 8, 7],
+  ) => {
+    const server = stubServer(({ path, body }: StubCall) => {
+      if (path !== '../tokenize') {
+        const reply = { prompt_logprobs: places, prompt_token_ids: ids };
+        return tokenReply({ Yes: -0.3, No: -1.3 }, reply);
+      }
+      if (!body.messages) return { tokens: [vocabulary[body.prompt]] };
+      // To find the opening of a turn a message "a" is asked about; else the prompt's own.
+      if (body.messages[0].content !== 'a') return { tokens: opening };
+      return { tokens: body.add_generation_prompt ? [40, 8, 7] : [40] };
+    });
+    const given = { mode: 'prompt-logprobs', likelihoodWeight: 2, ...more } as const;
+    return { server, host: createTokenLogitsHost(server, images, options(given)) };
+  };
+
+  it('adds the likelihood of the solution, without prompt and markers, where it has a weight', async () => {
+    const { host } = likely(said, chances);
+    // 1.5 + 2 * (-0.5 - 0.25) = 0: 0.5. Then -1.5 + 2 * (-0.75 - 1.25) = -5.5: 0.004070
+    const { scores } = await scorePath(host, ['s', 't']);
+    expect(scores.steps).toEqual([0.5, expect.closeTo(0.00407, 6)]);
+  });
+
+  it('weighs the two tokens and adds a bias as told', async () => {
+    const { host } = likely(said, chances, { likelihoodWeight: 1, valueWeight: 2, bias: -1 });
+    // 3 - 0.75 - 1 = 1.25: 0.777300. -3 - 2 - 1 = -6: 0.002473
+    expect((await scorePath(host, ['s', 't'])).scores.steps).toEqual([
+      expect.closeTo(0.7773, 6),
+      expect.closeTo(0.002473, 6),
+    ]);
+    const server = stubServer(() => tokenReply({ Yes: -0.2, No: -1.7 }));
+    const stepwise = createTokenLogitsHost(server, images, options({ valueWeight: 2, bias: -1 }));
+    // 2 * 1.5 - 1 = 2: 0.880797, without a likelihood in the per-step mode too
+    expect((await scorePath(stepwise, ['s'])).scores.steps[0]).toBeCloseTo(0.880797, 6);
+  });
+
+  it('adds it too where the last score is generated, and counts no token below -30', async () => {
+    const impossible = chances.map((place, index) =>
+      index === 6 ? { ...place, 53: { logprob: null } } : place,
+    );
+    const { host } = likely(said.slice(0, 8), impossible.slice(0, 8), { likelihoodWeight: 0.1 });
+    // 1 + 0.1 * (-0.75 - 30) = -2.075: 0.111551
+    const { scores } = await scorePath(host, ['s', 't']);
+    expect(scores.steps[1]).toBeCloseTo(0.111551, 6);
+  });
+
+  it("takes the turn's opening behind a question that spells it out, not the one in a step", async () => {
+    const places = (ids: readonly number[]) =>
+      ids.map((id, index) => ({
+        1: { logprob: -1 },
+        2: { logprob: -1 },
+        [id]: { logprob: -index },
+      }));
+    // Question 8 7 50, opening 8 7, step 51 8 7 52: places 5 to 8 count.
+    const twice = [8, 7, 50, 8, 7, 51, 8, 7, 52, 9, 60];
+    const { host, server } = likely(
+      twice,
+      places(twice),
+      { likelihoodWeight: 0.1 },
+      [8, 7, 50, 8, 7],
+    );
+    // 0 - 0.1 * (5 + 6 + 7 + 8) = -2.6: 0.069138
+    const { scores } = await scorePath(host, ['s'], WITH_PICTURE);
+    expect(scores.steps[0]).toBeCloseTo(0.069138, 6);
+    const asked = server.calls.filter((call) => call.body.messages?.[0].content !== 'a');
+    expect(asked.at(-1)?.body.messages).toEqual([
+      { role: 'user', content: [{ type: 'text', text: 'How many?' }] },
+    ]);
+  });
+
+  it('says so where the likelihood can not be read', async () => {
+    const closed = likely([50, 51, 52, 9, 60], chances.slice(0, 5));
+    await expect(scorePath(closed.host, ['s'])).rejects.toMatchObject({
+      code: 'SCORE_MODE_UNSUPPORTED',
+      message: expect.stringContaining('opening'),
+    });
+    const gap = likely(
+      said,
+      chances.map((place, index) => (index === 4 ? { 51: { logprob: -3 } } : place)),
+    );
+    await expect(scorePath(gap.host, ['s', 't'])).rejects.toMatchObject({
+      code: 'SCORE_MODE_UNSUPPORTED',
+      message: expect.stringContaining('place 4'),
+    });
+    for (const more of [
+      { mode: 'per-step' },
+      { template: 'mm-prm' },
+      { template: 'visualprm' },
+    ] as const) {
+      expect(() => likely(said, chances, more)).toThrow(/--prm-mode prompt-logprobs/);
+    }
+  });
+
   it('reads the place of each answer in a conversation, past "+" in the steps', async () => {
     // user: x + (30 3 31), assistant's opening 8 7, +, end 60, user: y (32), opening, +, end
     const turns = [30, 3, 31, 8, 7, 3, 60, 32, 8, 7, 3, 60];

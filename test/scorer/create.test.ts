@@ -170,6 +170,27 @@ describe('a reward model named by --prm', () => {
     });
   });
 
+  it('weighs the likelihood of a path that a server reads in one pass', async () => {
+    const server = closeLater(await startToyServer());
+    const scorer = await open(server.url, {
+      prmMode: 'prompt-logprobs',
+      prmLikelihoodWeight: 0.1,
+      prmValueWeight: 0,
+      prmBias: 1,
+    });
+    const { paths } = await scorer.score(request);
+    // Every token has log p -3: "a p=0.9" is 7 of them, and "\n\nb p=0.2" 9 more.
+    expect(paths[0]?.steps.map((score) => score.toFixed(4))).toEqual([
+      (1 / (1 + Math.exp(0.1 * 3 * 7 - 1))).toFixed(4),
+      (1 / (1 + Math.exp(0.1 * 3 * 16 - 1))).toFixed(4),
+    ]);
+    expect(scorer.identity).toMatchObject({ likelihoodWeight: 0.1, valueWeight: 0, bias: 1 });
+    await expect(open(server.url, { prmLikelihoodWeight: 0.1 })).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringContaining('--prm-mode prompt-logprobs'),
+    });
+  });
+
   it('mixes several as told', async () => {
     const server = closeLater(await startToyServer());
     const parts = [`3:pooling:${server.url}`, `1:critic:${server.url}`];

@@ -8,7 +8,7 @@ import type { PrmFolder } from './prm-folder.js';
 export interface MarkedTokens {
   /** Image tokens are repeated once per image feature. */
   readonly ids: readonly number[];
-  /** Tokens of the opening; 0 if its last token runs into the first step. */
+  /** Tokens of the opening, but for those that run into the first step. */
   readonly head: number;
   /** Where each segment ends: the place behind its marker. */
   readonly segmentEnds: readonly number[];
@@ -65,8 +65,8 @@ export class MarkedText {
     const opening = this.chat.opening(problem, question, systemPrompt);
     const ids = this.chat.encode(opening + text, rows, problem.id);
     const openingIds = this.chat.encode(opening, rows, problem.id);
-    const lies = openingIds.every((id, index) => id === ids[index]);
-    const start = { ids, head: lies ? openingIds.length : 0 };
+    const apart = openingIds.findIndex((id, index) => id !== ids[index]);
+    const start = { ids, head: apart === -1 ? openingIds.length : apart };
     this.starts.set(key, start);
     return start;
   }

@@ -1,5 +1,12 @@
 import type { InferenceSession } from 'onnxruntime-node';
-import type { MarkedPath, MarkedReply } from '../../../prm/index.js';
+import {
+  firstWeights,
+  type MarkedPath,
+  type MarkedReply,
+  type ScoreWeights,
+} from '../../../prm/index.js';
+import { SteptreeError } from '../../../search/errors.js';
+import type { DecoderShape } from '../../policy/onnx/decoder.js';
 import { appendScorer, openSession, TokenEmbedder } from '../../policy/onnx/engine.js';
 import { VisionEncoder } from '../../policy/onnx/image.js';
 import { MarkedText } from './marked-text.js';
@@ -17,9 +24,10 @@ export class OnnxRewardModel {
     private readonly reader: PathReader,
   ) {}
 
-  /** @throws SteptreeError ONNX_FOLDER, ONNX_CONFIG or ONNX_GRAPH */
+  /** @throws SteptreeError ONNX_FOLDER, ONNX_CONFIG, ONNX_GRAPH or OPTION_INVALID */
   static async load(path: string, options: OnnxPrmHostOptions): Promise<OnnxRewardModel> {
     const folder = await readPrmFolder(path);
+    const weights = scoreWeights(folder, options);
     const open = (name: string) => openSession(path, name, options);
     const vision = await open('vision_encoder.onnx');
     const embed = await open('embed_tokens.onnx');
@@ -30,12 +38,11 @@ export class OnnxRewardModel {
       [vision, embed, scorer],
       new VisionEncoder(vision, folder.images, hidden),
       new MarkedText(folder),
-      new PathReader(
-        // Two logits stand where a policy's vocabulary does.
-        appendScorer(scorer, { ...folder.shape, vocab: 2 }),
-        new TokenEmbedder(embed, hidden),
-        { maxBatch: options.maxBatch, cacheBytes: options.kvCacheMb * 2 ** 20 },
-      ),
+      new PathReader(appendScorer(scorer, scorerShape(folder)), new TokenEmbedder(embed, hidden), {
+        maxBatch: options.maxBatch,
+        cacheBytes: options.kvCacheMb * 2 ** 20,
+        weights,
+      }),
     );
   }
 
@@ -71,4 +78,20 @@ export class OnnxRewardModel {
     await this.reader.drain();
     for (const session of this.sessions) await session.release();
   }
+}
+
+/** Where a policy has its vocabulary stand two logits, and the log-likelihood if the graph gives it. */
+function scorerShape({ shape, scorerLayers, likelihood }: PrmFolder): DecoderShape {
+  return { ...shape, layers: scorerLayers, vocab: likelihood ? 3 : 2 };
+}
+
+/** The folder's weights, or in their place what the options state. */
+function scoreWeights(folder: PrmFolder, options: OnnxPrmHostOptions): ScoreWeights {
+  const weights = firstWeights(options, folder.likelihood ?? {});
+  if (weights.likelihoodWeight === 0 || folder.likelihood) return weights;
+  throw new SteptreeError(
+    'OPTION_INVALID',
+    `--prm-likelihood-weight ${weights.likelihoodWeight}: the graph of ${folder.path} gives no likelihood; export the folder with training/export_prm.py --likelihood, or leave the option out`,
+    { option: 'prmLikelihoodWeight', path: folder.path },
+  );
 }

@@ -1,3 +1,4 @@
+import { firstWeights, type ScoreWeights, weighedScore } from '../../../prm/index.js';
 import { SteptreeError } from '../../../search/errors.js';
 import type { Decoder, Embedder } from '../../policy/onnx/decoder.js';
 import { BufferPool } from '../../policy/onnx/kv-slots.js';
@@ -10,6 +11,8 @@ export interface PathReaderOptions {
   readonly maxBatch: number;
   /** Bytes of KV that are kept. */
   readonly cacheBytes: number;
+  /** Without a likelihood by default. */
+  readonly weights?: ScoreWeights;
 }
 
 export interface PathReaderStats {
@@ -32,7 +35,7 @@ export interface PathText extends PrefixText {
 }
 
 export interface PathReading {
-  /** P(positive) at the end of each segment. */
+  /** P(positive) at the end of each segment, or what it is with the likelihood. */
   readonly probabilities: readonly number[];
   /** Tokens whose KV was not there yet. */
   readonly computedTokens: number;
@@ -59,6 +62,7 @@ export class PathReader {
   private round = 0;
   private readonly cache: PrefixCache;
   private readonly prefiller: Prefiller;
+  private readonly weights: ScoreWeights;
   private loop: Promise<void> | null = null;
 
   constructor(
@@ -67,6 +71,7 @@ export class PathReader {
     private readonly options: PathReaderOptions,
   ) {
     this.cache = new PrefixCache(options.cacheBytes);
+    this.weights = options.weights ?? firstWeights();
     this.prefiller = new Prefiller(decoder, embedder, this.cache, new BufferPool());
   }
 
@@ -114,7 +119,7 @@ export class PathReader {
       if (job.cancelled) return false;
       job.prefix.takeCached(this.cache);
       if (!job.prefix.complete) return true;
-      job.finish();
+      job.finish(this.weights);
       return false;
     });
   }
@@ -159,26 +164,32 @@ class Job {
     );
   }
 
-  finish(): void {
-    const { ids, segmentEnds } = this.text;
+  finish(weights: ScoreWeights): void {
+    const { ids, head, segmentEnds } = this.text;
     const { blocks, ends, cachedTokens } = this.prefix;
     const probabilities: number[] = [];
-    for (const [index, end] of segmentEnds.entries()) {
-      const [yes = Number.NaN, no = Number.NaN] = blocks[ends.indexOf(end)]?.logits ?? [];
-      if (!Number.isFinite(yes) || !Number.isFinite(no)) {
-        this.reject(logitsError(yes, no, index));
+    let logLikelihood = 0;
+    for (const [index, block] of blocks.entries()) {
+      const end = ends[index] ?? 0;
+      // Each block's third logit is the log-likelihood of its own tokens; the opening is no solution.
+      if (weights.likelihoodWeight !== 0 && end > head)
+        logLikelihood += block.logits[2] ?? Number.NaN;
+      if (segmentEnds[probabilities.length] !== end) continue;
+      const [yes = Number.NaN, no = Number.NaN] = block.logits;
+      if (![yes, no, logLikelihood].every(Number.isFinite)) {
+        this.reject(logitsError([yes, no, logLikelihood], probabilities.length));
         return;
       }
-      probabilities.push(1 / (1 + Math.exp(no - yes)));
+      probabilities.push(weighedScore(yes - no, logLikelihood, weights));
     }
     this.resolve({ probabilities, computedTokens: ids.length - cachedTokens });
   }
 }
 
-function logitsError(yes: number, no: number, index: number): SteptreeError {
+function logitsError([yes, no, likely]: readonly number[], index: number): SteptreeError {
   return new SteptreeError(
     'SCORE_RANGE',
-    `the reward model gave the logits ${yes} and ${no} for step ${index + 1}; expected numbers. Check the model folder with training/export_prm.py --check`,
-    { step: index + 1, logits: [String(yes), String(no)] },
+    `the reward model gave the logits ${yes} and ${no} and the log-likelihood ${likely} for step ${index + 1}; expected numbers. Check the model folder with training/export_prm.py --check`,
+    { step: index + 1, logits: [String(yes), String(no)], logLikelihood: String(likely) },
   );
 }

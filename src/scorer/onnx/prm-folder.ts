@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { ScoreWeights } from '../../../prm/index.js';
 import { SteptreeError } from '../../../search/errors.js';
 import { type ModelFolder, readJson, readModelFolder } from '../../policy/onnx/folder.js';
 
@@ -8,6 +9,10 @@ export interface PrmFolder extends ModelFolder {
   readonly marker: Marker;
   /** What stands after a wrong step, before its correction; absent from folders that only score. */
   readonly correctionPrefix?: string;
+  /** How value and likelihood make a score; absent where the graph gives no likelihood. */
+  readonly likelihood?: ScoreWeights;
+  /** Layers of KV: the model's, and those by which likelihoods go on from pass to pass. */
+  readonly scorerLayers: number;
 }
 
 /** The token at which the model answers for the step before it. */
@@ -24,6 +29,10 @@ const factsSchema = z.looseObject({
   markerTokenId: z.int().min(0),
   stepSeparator: z.literal(SEPARATOR).default(SEPARATOR),
   correctionPrefix: z.string().min(1).optional(),
+  likelihood: z
+    .object({ weight: z.number(), valueWeight: z.number(), bias: z.number() })
+    .optional(),
+  scorerLayers: z.int().min(1).optional(),
 });
 
 /** Reads everything of a reward model's folder but its weights.
@@ -48,6 +57,23 @@ export async function readPrmFolder(path: string): Promise<PrmFolder> {
       { path, marker: marker.text, expected: marker.id, got: ids },
     );
   }
-  const { correctionPrefix } = facts;
-  return { ...folder, marker, ...(correctionPrefix ? { correctionPrefix } : {}) };
+  const { correctionPrefix, likelihood, scorerLayers = folder.shape.layers } = facts;
+  if (likelihood && scorerLayers <= folder.shape.layers) {
+    throw new SteptreeError(
+      'ONNX_CONFIG',
+      `${path}: steptree_prm.json weighs the likelihood, and its scorerLayers are ${scorerLayers}, not above the model's ${folder.shape.layers}; export the folder again with training/export_prm.py --likelihood`,
+      { path, scorerLayers, layers: folder.shape.layers },
+    );
+  }
+  return {
+    ...folder,
+    marker,
+    scorerLayers,
+    ...(correctionPrefix ? { correctionPrefix } : {}),
+    ...(likelihood ? { likelihood: weightsOf(likelihood) } : {}),
+  };
+}
+
+function weightsOf(facts: NonNullable<z.infer<typeof factsSchema>['likelihood']>): ScoreWeights {
+  return { valueWeight: facts.valueWeight, likelihoodWeight: facts.weight, bias: facts.bias };
 }

@@ -1,10 +1,20 @@
 import { setMaxListeners } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import sharp from 'sharp';
+import sharp, { type Color } from 'sharp';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { MarkedPath, MarkedReply } from '../../../prm/index.js';
-import { markedPath } from '../../../prm/index.js';
+import { firstWeights, markedPath, weighedScore } from '../../../prm/index.js';
 import { createRandom } from '../../../search/rng.js';
 import type { Problem } from '../../../search/types.js';
 import { openSession } from '../../../src/policy/onnx/engine.js';
@@ -16,13 +26,17 @@ import type { OnnxPrmHostOptions } from '../../../src/scorer/onnx/options.js';
 import { readPrmFolder } from '../../../src/scorer/onnx/prm-folder.js';
 import { scorerContract } from '../../prm/contract.js';
 
-/** A seeded toy that is always there, and the trained model where it is. */
+/** As tiny-prm, with the likelihood as second term. */
+const LIKELIHOOD_FOLDER = 'test/fixtures/tiny-prm-likelihood';
+
+/** Seeded toys that are always there, and the trained model where it is. */
 const FOLDERS = [
   'test/fixtures/tiny-prm',
+  LIKELIHOOD_FOLDER,
   process.env.STEPTREE_PRM_FOLDER ?? 'models/figmath-prm',
 ] as const;
 
-async function pictured(id: string, background: string, question: string): Promise<Problem> {
+async function pictured(id: string, background: Color, question: string): Promise<Problem> {
   const image = sharp({ create: { width: 80, height: 80, channels: 3, background } });
   const location = `data:image/png;base64,${(await image.png().toBuffer()).toString('base64')}`;
   return { id, question, images: [{ source: location, location }] };
@@ -82,11 +96,13 @@ async function onePass(folder: string): Promise<(path: MarkedPath) => Promise<nu
     sessions.set(name, await openSession(folder, `${name}.onnx`, { intraOpThreads: 1 }));
   }
   const session = (name: string) => sessions.get(name) as InferenceSession;
-  const { hidden, layers, kvHeads, headDim } = model.shape;
+  const { hidden, kvHeads, headDim } = model.shape;
+  const weights = model.likelihood ?? firstWeights();
+  const width = model.likelihood ? 3 : 2;
   const vision = new VisionEncoder(session('vision_encoder'), model.images, hidden);
   return async (path) => {
     const images = await Promise.all(path.problem.images.map((image) => vision.encode(image)));
-    const { ids, segmentEnds } = new MarkedText(model).encode(
+    const { ids, head, segmentEnds } = new MarkedText(model).encode(
       path,
       images.map((image) => image.rows),
     );
@@ -99,7 +115,7 @@ async function onePass(folder: string): Promise<(path: MarkedPath) => Promise<nu
       inputs_embeds: new Tensor('float32', rows, [1, ids.length, hidden]),
       past_length: new Tensor('int64', BigInt64Array.of(0n), [1]),
     };
-    for (let layer = 0; layer < layers; layer++) {
+    for (let layer = 0; layer < model.scorerLayers; layer++) {
       for (const kind of ['key', 'value']) {
         const dims = [1, kvHeads, 0, headDim];
         feeds[`past_key_values.${layer}.${kind}`] = new Tensor('float32', [], dims);
@@ -107,9 +123,10 @@ async function onePass(folder: string): Promise<(path: MarkedPath) => Promise<nu
     }
     const { logits } = await session('scorer_append').run(feeds);
     const data = logits?.data as Float32Array;
+    const [, , before = 0] = data.subarray(width * (head - 1), width * head);
     return segmentEnds.map((end) => {
-      const [yes = 0, no = 0] = data.subarray(2 * (end - 1), 2 * end);
-      return 1 / (1 + Math.exp(no - yes));
+      const [yes = 0, no = 0, sum = 0] = data.subarray(width * (end - 1), width * end);
+      return weighedScore(yes - no, model.likelihood ? sum - before : 0, weights);
     });
   };
 }
@@ -279,6 +296,8 @@ for (const folder of FOLDERS) {
 
     it.runIf(existsSync('/proc/self/task'))(
       'runs an operator on several threads if told',
+      // Threads of models that earlier tests closed may end while these are counted.
+      { retry: 5 },
       async () => {
         const count = () => readdirSync('/proc/self/task').length;
         await open(folder);
@@ -292,6 +311,108 @@ for (const folder of FOLDERS) {
     );
   });
 }
+
+describe('a folder that weighs the likelihood', () => {
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((model) => model.close()));
+  });
+  const reference = JSON.parse(readFileSync(`${LIKELIHOOD_FOLDER}/reference.json`, 'utf8')) as {
+    question: string;
+    colour: [number, number, number];
+    steps: string[];
+    logits: [number, number][];
+    logLikelihoods: number[];
+    scores: number[];
+  };
+  const [r, g, b] = reference.colour;
+  const path = async (question = reference.question) =>
+    asked(await pictured('p', { r, g, b }, question), reference.steps);
+  const weighed = (valueWeight: number, likelihoodWeight: number, bias: number) =>
+    reference.logits.map(([yes, no], step) => {
+      const likely = reference.logLikelihoods[step] ?? 0;
+      const sum = valueWeight * (yes - no) + likelihoodWeight * likely + bias;
+      return expect.closeTo(1 / (1 + Math.exp(-sum)), 5);
+    });
+
+  it('gives the scores that PyTorch gives', async () => {
+    const [reply] = await read(await open(LIKELIHOOD_FOLDER), [await path()]);
+    expect(reply?.probabilities).toEqual(reference.scores.map((score) => expect.closeTo(score, 5)));
+  });
+
+  it('leaves the prompt out of the likelihood, and what stood in the cache before', async () => {
+    const model = await open(LIKELIHOOD_FOLDER);
+    const long = await path(`${reference.question} ${'Count well. '.repeat(4)}`);
+    const [first] = await read(model, [long]);
+    // A sum over the longer prompt as well would lie some hundred nats lower.
+    const lowest = Math.min(...(first?.probabilities ?? []));
+    expect(lowest).toBeGreaterThan(0.003);
+    const [reply] = await read(model, [await path()]);
+    expect(reply?.probabilities).toEqual(reference.scores.map((score) => expect.closeTo(score, 5)));
+  });
+
+  it.each([
+    ['likelihoodWeight', { likelihoodWeight: 0.002 }, weighed(0.5, 0.002, 2)],
+    ['likelihoodWeight 0', { likelihoodWeight: 0 }, weighed(0.5, 0, 2)],
+    ['valueWeight', { valueWeight: 3 }, weighed(3, 0.01, 2)],
+    ['bias', { bias: -1 }, weighed(0.5, 0.01, -1)],
+  ])('takes %s from the options in place of its own', async (_, options, expected) => {
+    const [reply] = await read(await open(LIKELIHOOD_FOLDER, options), [await path()]);
+    expect(reply?.probabilities).toEqual(expected);
+  });
+
+  it('takes value weight and bias for a graph without likelihood too, but no likelihood', async () => {
+    const plain = await open('test/fixtures/tiny-prm', { valueWeight: 0.5, bias: 2 });
+    const [reply] = await read(plain, [await path()]);
+    expect(reply?.probabilities).toEqual(weighed(0.5, 0, 2));
+    await expect(open('test/fixtures/tiny-prm', { likelihoodWeight: 1 })).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringContaining('--likelihood'),
+    });
+  });
+
+  it('gets the options of --prm-likelihood-weight, --prm-value-weight and --prm-bias', async () => {
+    const settings = scorerSettings({
+      prm: LIKELIHOOD_FOLDER,
+      prmLikelihoodWeight: 0.001,
+      prmValueWeight: 2,
+      prmBias: 0.5,
+    });
+    const scorer = await createScorer(settings, { env: {} });
+    try {
+      const { problem } = await path();
+      const { paths } = await scorer.score({ problem, paths: [reference.steps] });
+      expect(paths[0]?.steps).toEqual(weighed(2, 0.001, 0.5));
+      expect(scorer.identity).toMatchObject({ likelihoodWeight: 0.001, valueWeight: 2, bias: 0.5 });
+    } finally {
+      await scorer.close();
+    }
+    const silent = await createScorer(scorerSettings({ prm: LIKELIHOOD_FOLDER }), { env: {} });
+    // Runs that were there before these options find their scores.
+    expect(Object.keys(silent.identity)).not.toContain('bias');
+    await silent.close();
+  });
+
+  it('is refused when its facts and its graph do not fit', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'steptree-prm-'));
+    try {
+      cpSync('test/fixtures/tiny-prm', folder, { recursive: true });
+      const file = join(folder, 'steptree_prm.json');
+      const facts = JSON.parse(readFileSync(file, 'utf8'));
+      const likelihood = { weight: 1, valueWeight: 1, bias: 0 };
+      writeFileSync(file, JSON.stringify({ ...facts, likelihood }));
+      await expect(open(folder)).rejects.toMatchObject({ code: 'ONNX_CONFIG' });
+      writeFileSync(file, JSON.stringify({ ...facts, likelihood, scorerLayers: 3 }));
+      await expect(open(folder)).rejects.toMatchObject({ code: 'ONNX_GRAPH' });
+      writeFileSync(file, JSON.stringify({ ...facts, likelihood: { weight: 'much' } }));
+      await expect(open(folder)).rejects.toMatchObject({
+        code: 'ONNX_FOLDER',
+        message: expect.stringContaining('likelihood.weight'),
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
 
 describe('a folder that is no reward model', () => {
   afterAll(async () => {

@@ -69,6 +69,24 @@ describe('reading marked paths', () => {
     );
   });
 
+  it('adds to each score what the blocks behind the opening say of their likelihood', async () => {
+    const weights = { valueWeight: 0.5, likelihoodWeight: -0.1, bias: 0.25 };
+    const subject = reader({ weights });
+    // The opening is two blocks (32 + 8 tokens), the first segment two (32 + 3), the second one.
+    const text = path(tokens(40), tokens(35, 3), tokens(5, 4));
+    const { probabilities } = await subject.submit(text).done;
+    const at = (end: number) => hashLogits(text.ids.slice(0, end).map((id) => id + 1));
+    const third = (end: number) => at(end)[2] ?? 0;
+    const score = (end: number, likelihood: number) => {
+      const [yes = 0, no = 0] = at(end);
+      return 1 / (1 + Math.exp(-(0.5 * (yes - no) - 0.1 * likelihood + 0.25)));
+    };
+    const first = third(72) + third(75);
+    expect(probabilities).toEqual([score(75, first), score(80, first + third(80))]);
+    // From the cache the same.
+    expect((await subject.submit(text).done).probabilities).toEqual(probabilities);
+  });
+
   it("computes only a child's own step", async () => {
     const subject = reader();
     const head = tokens(70);
@@ -202,5 +220,24 @@ describe('reading marked paths', () => {
     const [long, short] = texts.map((text) => subject.submit(text).done);
     await expect(long).rejects.toMatchObject({ code: 'SCORE_RANGE', facts: { step: 2 } });
     expect((await short)?.probabilities).toHaveLength(1);
+  });
+
+  it('refuses a log-likelihood that is no number, but only where it counts', async () => {
+    const decoder = hashDecoder();
+    const broken = {
+      ...decoder,
+      run: async (input: Parameters<typeof decoder.run>[0]) => {
+        const output = await decoder.run(input);
+        output.logits[2] = Number.NaN;
+        return output;
+      },
+    };
+    const text = path(tokens(20), tokens(9));
+    expect((await reader({}, broken).submit(text).done).probabilities).toEqual(expected(text));
+    const weights = { valueWeight: 1, likelihoodWeight: 1, bias: 0 };
+    await expect(reader({ weights }, broken).submit(text).done).rejects.toMatchObject({
+      code: 'SCORE_RANGE',
+      facts: { step: 1, logLikelihood: 'NaN' },
+    });
   });
 });
