@@ -5,7 +5,8 @@
 A step's score is sigmoid(valueWeight * (logit Yes - logit No) + weight * C + bias): C is the log-likelihood
 of the solution up to the step by the model's own language head, markers left out. The three numbers
 are a logistic regression on the soft labels of validation problems (2 % by the problem's id, which
-train_prm.py trains nothing on). Labels are Monte Carlo values; the only truth in them is the final answer.
+train_prm.py trains nothing on). The regression asks for calibration alone; selection within a problem may
+want more likelihood (`--weight`), and then the other two follow. Labels are Monte Carlo values; the only truth in them is the final answer.
 """
 
 import argparse
@@ -42,21 +43,23 @@ def read_paths(model, readout, encoder, row, features):
     return out
 
 
-def fit(values, sums, labels, weights, ridge=1e-3):
-    """Weighted logistic regression of soft labels; [valueWeight, weight, bias]."""
+def fit(values, sums, labels, weights, fixed=None, ridge=1e-3):
+    """Weighted logistic regression of soft labels; [valueWeight, weight, bias]. A `fixed` weight stays."""
     x = torch.stack([values, sums, torch.ones_like(values)], 1)
     theta = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
+    known = torch.tensor([0.0, fixed or 0.0, 0.0], dtype=torch.float64)
+    free = torch.tensor([1.0, float(fixed is None), 1.0], dtype=torch.float64)
     optimiser = torch.optim.LBFGS([theta], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure():
         optimiser.zero_grad()
-        each = F.binary_cross_entropy_with_logits(x @ theta, labels, reduction="none")
+        each = F.binary_cross_entropy_with_logits(x @ (theta * free + known), labels, reduction="none")
         loss = (each * weights).sum() / weights.sum() + ridge * (theta[:2] ** 2).sum()
         loss.backward()
         return loss
 
     optimiser.step(closure)
-    return theta.detach()
+    return theta.detach() * free + known
 
 
 def report(name, problems, score):
@@ -73,6 +76,8 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--data", nargs="+", required=True, metavar="PROBLEMS=RUN")
     parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--weight", type=float, default=None,
+                        help="the likelihood's weight, where selection wants more of it than the regression gives")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = build_prm(args.model, 0).eval()
@@ -91,7 +96,7 @@ def main():
         ])
     paths = [path for each in problems for path in each]
     column = lambda key: torch.tensor(np.concatenate([np.asarray(path[key], float) for path in paths]))
-    a, w, b = fit(column("values"), column("sums"), column("labels"), column("weights")).tolist()
+    a, w, b = fit(column("values"), column("sums"), column("labels"), column("weights"), args.weight).tolist()
     report("value alone", problems, lambda p: p["values"].sigmoid())
     report("likelihood alone", problems, lambda p: p["sums"].exp())
     report("both", problems, lambda p: (a * p["values"] + w * p["sums"] + b).sigmoid())

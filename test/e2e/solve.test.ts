@@ -207,7 +207,7 @@ describe('wrong input of steptree solve', () => {
     await refused('OPTION_INVALID', /needs the gold answer/, ...bare, '--prm-kind', 'rollouts');
     await refused(
       'OPTION_INVALID',
-      /--critic URL/,
+      /--critic \(/,
       ...[...question, '--strategy', 'refined-best-of-n'],
     );
     const beam = ['--question', 'q', '--policy', 'simulated', '--strategy', 'beam'];
