@@ -112,16 +112,18 @@ export async function label(
 }
 
 /** Options that decide what the trees and labels are. Others may differ when a run is resumed. */
+const DECIDING = [
+  samplingOptions,
+  estimateOptions,
+  omegaPrmOptions,
+  stepRolloutsOptions,
+  consensusOptions,
+  pathOptions,
+  budgetOptions,
+];
+
 function identityOf(options: AllLabelOptions, policy: PolicyHandle): Record<string, unknown> {
-  const deciding = [
-    samplingOptions,
-    estimateOptions,
-    omegaPrmOptions,
-    stepRolloutsOptions,
-    consensusOptions,
-    pathOptions,
-    budgetOptions,
-  ].map((area) => pickOptions(area, options));
+  const deciding = DECIDING.map((area) => pickOptions(area, options));
   return Object.assign(
     {
       method: options.method,
@@ -155,6 +157,7 @@ function runConfig(
     maxFailuresInARow: options.maxFailuresInARow,
     limit: options.limit,
     identity: identityOf(options, policy),
+    identityDefaults: Object.assign({}, ...DECIDING.map((area) => pickOptions(area, {}))),
     facts: {
       steptree: packageVersion(),
       node: process.version,

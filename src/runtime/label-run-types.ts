@@ -21,6 +21,8 @@ export interface LabelRunConfig {
   readonly limit: number;
   /** Everything that decides what the trees are; a folder made with another one is refused. */
   readonly identity: Readonly<Record<string, unknown>>;
+  /** Defaults of the options in `identity`, for folders that are older than an option. */
+  readonly identityDefaults?: Readonly<Record<string, unknown>>;
   /** Written into run.json as they are: versions, host descriptions. */
   readonly facts: Readonly<Record<string, unknown>>;
 }

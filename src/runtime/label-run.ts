@@ -67,7 +67,8 @@ export class LabelRun {
     try {
       const store = new RunStore(join(this.config.dir, RUN_FILES.store));
       try {
-        await claimFolder(store, this.config.dir, this.config.identity);
+        const { dir, identity, identityDefaults } = this.config;
+        await claimFolder(store, dir, identity, identityDefaults);
         this.earlierSeconds = store.fact<number>('seconds') ?? 0;
         return await this.runWith(store);
       } finally {

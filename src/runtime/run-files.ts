@@ -46,11 +46,14 @@ export function lockRun(dir: string, folder = ''): () => void {
 }
 
 /** Marks the folder as made with this configuration, or checks that it was.
+ *  @param defaults of the options in `identity`: one that is younger than the folder has no value there,
+ *  and its default is what the folder was made with
  *  @throws SteptreeError RUN_CONFIG_DIFFERS, naming every difference */
 export async function claimFolder(
-  store: RunStore,
+  store: Pick<RunStore, 'fact' | 'setFact'>,
   dir: string,
   identity: Readonly<Record<string, unknown>>,
+  defaults: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const known = store.fact<Record<string, unknown>>('identity');
   if (!known) {
@@ -59,7 +62,8 @@ export async function claimFolder(
   }
   const names = [...new Set([...Object.keys(known), ...Object.keys(identity)])];
   const differences = names.flatMap((name) => {
-    const [was, is] = [JSON.stringify(known[name]), JSON.stringify(identity[name])];
+    const before = name in known ? known[name] : defaults[name];
+    const [was, is] = [JSON.stringify(before), JSON.stringify(identity[name])];
     return was === is ? [] : [`${name} was ${was} and is now ${is}`];
   });
   if (differences.length === 0) return;
