@@ -139,6 +139,17 @@ def export_vision(model, path):
         external_data=False,
         verbose=False,
     )
+    strip_traces(path)
+
+
+def strip_traces(path):
+    """Takes out the exporter's stack traces: a fifth of the file, and paths of this machine."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in [model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def export_embedding(model, path):
