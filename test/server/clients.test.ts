@@ -128,8 +128,15 @@ describe('the official openai client', () => {
     ).rejects.toBeInstanceOf(OpenAI.NotFoundError);
   });
 
-  // Wall time: on a busy machine one of several tries must do.
-  it('has its abort carried to the policy within 100 ms', { retry: 5 }, async () => {
+  it('has its abort carried to the policy within 100 ms', async () => {
+    const tookMs: number[] = [];
+    for (let round = 0; round < 5; round++) tookMs.push(await abortOnce());
+    // All are aborted; the median keeps another process's turn on the core out of the time.
+    expect(tookMs.sort((a, b) => a - b)[2]).toBeLessThan(100);
+  });
+
+  /** Time from the client's abort to the last of the policy's, ms. */
+  async function abortOnce(): Promise<number> {
     const policy = hangingPolicy();
     const service = await startService({ models: fakeModels({ asked: policy }) });
     const client = await openaiOf(service);
@@ -144,8 +151,8 @@ describe('the official openai client', () => {
     await expect(reply).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
     await service.service.admission.whenIdle();
     expect(policy.aborted).toHaveLength(4);
-    expect(Math.max(...policy.aborted) - abortedMs).toBeLessThan(100);
-  });
+    return Math.max(...policy.aborted) - abortedMs;
+  }
 
   it('has an error in the middle of a stream thrown', async () => {
     const failing: PolicyModel = {

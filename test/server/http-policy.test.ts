@@ -69,12 +69,24 @@ it('a conversation is refused before a server that takes one text', async () => 
   expect([status, body.error.code]).toEqual([400, 'SERVE_MESSAGES_UNSUPPORTED']);
 });
 
-it('closing the connection closes the policy’s requests within 100 ms', { retry: 5 }, async () => {
-  const asked: Call[] = [];
+it('closing the connection closes the policy’s requests within 100 ms', async () => {
+  let asked: Call[] = [];
   const { service } = await serviceBefore((call) => {
     asked.push(call);
   });
   const url = await listen(service);
+  const tookMs: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    asked = [];
+    tookMs.push(await abortOnce(url, () => asked));
+    await service.service.admission.whenIdle();
+  }
+  // All are closed; the median keeps another process's turn on the core out of the time.
+  expect(tookMs.sort((a, b) => a - b)[2]).toBeLessThan(100);
+});
+
+/** Time from the client's abort to the end of all of the policy's requests, ms. */
+async function abortOnce(url: string, asked: () => readonly Call[]): Promise<number> {
   const abort = new AbortController();
   const reply = fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
@@ -83,14 +95,13 @@ it('closing the connection closes the policy’s requests within 100 ms', { retr
     signal: abort.signal,
   });
   // Calls of 1, 1, 2 and 4 rollouts.
-  while (asked.length < 4) await new Promise(setImmediate);
+  while (asked().length < 4) await new Promise(setImmediate);
   const abortedMs = performance.now();
   abort.abort();
   await expect(reply).rejects.toThrow();
-  await Promise.all(asked.map(({ closed }) => closed));
-  expect(performance.now() - abortedMs).toBeLessThan(100);
-  await service.service.admission.whenIdle();
-});
+  await Promise.all(asked().map(({ closed }) => closed));
+  return performance.now() - abortedMs;
+}
 
 it('a policy’s server that fails is a 502 with the policy’s code', async () => {
   const { service } = await serviceBefore(({ response }) => response.writeHead(500).end('{}'));

@@ -296,17 +296,14 @@ for (const folder of FOLDERS) {
 
     it.runIf(existsSync('/proc/self/task'))(
       'runs an operator on several threads if told',
-      // Threads of models that earlier tests closed may end while these are counted.
-      { retry: 5 },
       async () => {
-        const count = () => readdirSync('/proc/self/task').length;
         await open(folder);
-        const before = count();
+        const before = await settledThreads();
         await open(folder, { intraOpThreads: 1 });
-        const one = count() - before;
+        const one = (await settledThreads()) - before;
         await open(folder, { intraOpThreads: 3 });
         // Two more threads for each of the three sessions.
-        expect(count() - before - one).toBe(one + 6);
+        expect((await settledThreads()) - before - one).toBe(one + 6);
       },
     );
   });
@@ -429,3 +426,17 @@ describe('a folder that is no reward model', () => {
     });
   });
 });
+
+/** Threads of this process once their number has stood for half a second: those of models that
+ *  earlier tests closed may still be ending. */
+async function settledThreads(): Promise<number> {
+  const count = () => readdirSync('/proc/self/task').length;
+  let last = count();
+  for (let same = 0; same < 10; ) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = count();
+    same = now === last ? same + 1 : 0;
+    last = now;
+  }
+  return last;
+}
