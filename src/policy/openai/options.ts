@@ -54,7 +54,7 @@ export const openaiOptions = z.strictObject({
   loadFactor: z
     .number()
     .min(1)
-    .default(1.25)
+    .default(1.1)
     .describe('a replica takes calls while it has less than this many times the mean in flight'),
   ejectAfter: z
     .int()
