@@ -45,12 +45,7 @@ export class BatchSimulation {
   /** Queues a sequence of `tokens` ≥ 1 at virtual time `nowMs`; it joins at the next step. A prompt
    *  that must be computed holds up everybody, as it does on a server that reads prompts between
    *  steps. */
-  submit(
-    tokens: number,
-    nowMs: number,
-    onDone: () => void,
-    enter?: () => number | null,
-  ): Sequence {
+  submit(tokens: number, nowMs: number, onDone: () => void, enter?: () => number | null): Sequence {
     this.advance(nowMs);
     const sequence: Sequence = {
       tokens: Math.max(1, tokens),

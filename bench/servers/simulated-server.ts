@@ -9,8 +9,8 @@ import { createRandom } from '../../search/rng.js';
 import type { Problem } from '../../search/types.js';
 import { type SimulatedOptions, simulatedOptions } from '../../src/policy/simulated.js';
 import { BatchSimulation, type Sequence } from './batch-simulation.js';
-import { type CacheStats, type HeldBlocks, PrefixCache } from './prefix-cache.js';
 import { type OccupancyStats, occupancyStats } from './occupancy-stats.js';
+import { type CacheStats, type HeldBlocks, PrefixCache } from './prefix-cache.js';
 import {
   createSimulatedModel,
   type ModelChoice,

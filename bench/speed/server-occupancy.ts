@@ -19,8 +19,8 @@ import { createSplitter } from '../../src/policy/splitter.js';
 import { benchFacts } from '../facts.js';
 import {
   measureOccupancy,
-  type Occupancy,
   OCCUPANCY_SETTINGS,
+  type Occupancy,
   occupancyProblems,
   occupancyTable,
   type RunProblems,
@@ -39,15 +39,23 @@ const runReference: RunProblems = async (problems, { url }) => {
   }
 };
 
+// The default of --concurrency, which is for one server.
+const PROBLEMS_PER_REPLICA = 64;
+
 /** The whole of `steptree label`, with its store, scheduler and answer checks. */
 const runEngine: RunProblems = async (_problems, { url, problemsFile }) => {
   const out = await mkdtemp(join(tmpdir(), 'steptree-engine-'));
   try {
-    await label(problemsFile, join(out, 'run'), parseLabelOptions({ policy: url }), {
-      signal: new AbortController().signal,
-      quiet: true,
-      log: (line) => process.stderr.write(`${line}\n`),
-    });
+    await label(
+      problemsFile,
+      join(out, 'run'),
+      parseLabelOptions({ policy: url, concurrency: PROBLEMS_PER_REPLICA * url.split(',').length }),
+      {
+        signal: new AbortController().signal,
+        quiet: true,
+        log: (line) => process.stderr.write(`${line}\n`),
+      },
+    );
   } finally {
     await rm(out, { recursive: true, force: true });
   }
