@@ -210,6 +210,61 @@ describe('several replicas', () => {
       expect(String(error)).toMatch(new RegExp(`${url}/v1 \\(.*ECONNREFUSED`));
   });
 
+  it('take turns or share by load instead where --routing says so', async () => {
+    for (const [routing, expected] of [
+      ['round-robin', [2, 2]],
+      ['affinity', [0, 4]],
+    ] as const) {
+      const servers = await startReplicas(2, (call) => sendTexts(call));
+      const urls = servers.map((server) => server.url);
+      const policy = closer.add(await connectTo(urls, { routing }));
+      for (const _ of [1, 2, 3, 4]) await policy.sample(request({ problem: cats }));
+      expect(servers.map((server) => server.calls.length).sort()).toEqual(expected);
+    }
+  });
+
+  it('have at most --load-factor times the mean in flight, once their slots are full', async () => {
+    for (const [loadFactor, most] of [
+      [1, 2],
+      [2, 4],
+    ] as const) {
+      const open: Call[] = [];
+      const servers = await startReplicas(2, (call) => void open.push(call));
+      const urls = servers.map((server) => server.url);
+      // A slot each: one rollout is what a replica has without queueing.
+      const policy = closer.add(await connectTo(urls, { loadFactor, maxInFlight: 3 }));
+      const calls = [1, 2, 3, 4].map((seed) => policy.sample(request({ seeds: [seed] })));
+      await until(() => open.length === 4);
+      const loads = policy.stats().replicas.map(({ inFlight }) => inFlight);
+      expect(Math.max(...loads)).toBe(most);
+      for (const call of open) sendTexts(call);
+      await Promise.all(calls);
+    }
+  });
+
+  it('are asked for a sign of life after --probe-interval-ms of silence, and with 0 never', async () => {
+    for (const [probeIntervalMs, probes] of [
+      [5_000, 1],
+      [0, 0],
+    ] as const) {
+      const open: Call[] = [];
+      const servers = await startReplicas(2, (call) => void open.push(call));
+      const urls = servers.map((server) => server.url);
+      const timing = fakeTiming();
+      const policy = closer.add(
+        await connectTo(urls, { probeIntervalMs, requestTimeoutMs: 60_000 }, { timing }),
+      );
+      const call = policy.sample(request());
+      await until(() => open.length === 1);
+      timing.pass(5_000);
+      const asked = () => policy.stats().replicas.reduce((sum, one) => sum + one.probes, 0);
+      if (probes > 0) await until(() => asked() === probes);
+      expect(asked()).toBe(probes);
+      if (open[0]) sendTexts(open[0]);
+      await call;
+    }
+  });
+
   it('work without one that can not be reached at start, with a warning', async () => {
     const [gone, well] = await startReplicas(2, (call) => sendTexts(call));
     await gone?.close();
