@@ -49,7 +49,7 @@ export const openaiOptions = z.strictObject({
     .enum(ROUTINGS)
     .default('affinity')
     .describe(
-      'which replica serves a call: its problem’s own (prefix cache), or one by load or turn',
+      "which replica serves a call: its problem's own (prefix cache), or one by load or turn",
     ),
   loadFactor: z
     .number()
