@@ -72,7 +72,7 @@ export interface ReplicaSet {
   acquire(place: CallPlace, signal?: AbortSignal): Promise<Lease>;
   /** Where a call would go now; undefined if it had to wait. */
   peek(place: CallPlace): Replica | undefined;
-  /** It can't be reached: nothing but probes until it answers one. */
+  /** It can't be reached, as the caller knows and tells: nothing but probes until it answers one. */
   eject(replica: Replica, reason: string): void;
   stats(): ReplicaStats[];
   /** Ends probes and waiting calls. */
@@ -266,6 +266,8 @@ class RoutedReplicas implements ReplicaSet {
   private succeeded(member: Member, epoch: number, rollouts: number): void {
     member.lastReplyMs = this.timing.now();
     member.unanswered = 0;
+    // Not a probe's answer: a server may be up and fail every call.
+    this.outageSinceMs = null;
     if (this.members.length === 1) return;
     const { health } = member;
     const { state } = health;
@@ -276,18 +278,25 @@ class RoutedReplicas implements ReplicaSet {
   private failed(member: Member, epoch: number, failure: HttpFailure): void {
     member.replica.failures++;
     if (this.members.length === 1) return;
-    if (member.health.failed(epoch, failure)) this.ejected(member, failure.message);
+    if (!member.health.failed(epoch, failure)) return;
+    this.announce(member, failure.message);
+    this.ejected(member, failure.message);
+  }
+
+  private announce({ replica }: Member, reason: string): void {
+    this.onEvent(`${replica.endpoint.url} is left out for now: ${reason}`);
   }
 
   private ejected(member: Member, reason: string): void {
     member.inFlightOfEpoch = 0;
     member.unanswered = 0;
     member.lastReason = reason;
-    this.onEvent(`${member.replica.endpoint.url} is left out for now: ${reason}`);
-    if (this.members.every(({ health }) => health.state === 'out')) {
-      this.outageSinceMs ??= this.timing.now();
-    }
+    if (this.allOut()) this.outageSinceMs ??= this.timing.now();
     this.watch();
+  }
+
+  private allOut(): boolean {
+    return this.members.every(({ health }) => health.state === 'out');
   }
 
   private wait(place: CallPlace, signal?: AbortSignal): Promise<Lease> {
@@ -333,7 +342,7 @@ class RoutedReplicas implements ReplicaSet {
       if (dueMs <= now) void this.probeMember(member);
       else nextMs = Math.min(nextMs, dueMs);
     }
-    if (this.outageSinceMs !== null) {
+    if (this.outageSinceMs !== null && this.allOut()) {
       const overMs = this.outageSinceMs + this.options.outagePatienceMs;
       const asking = this.members.some(({ probing }) => probing);
       if (overMs > now) nextMs = Math.min(nextMs, overMs);
@@ -369,7 +378,6 @@ class RoutedReplicas implements ReplicaSet {
     if (this.closed.signal.aborted) return;
     if (health.state === 'out') {
       health.probed(answered);
-      if (answered) this.outageSinceMs = null;
     } else if (epoch === health.epoch) {
       this.stalledProbed(member, answered);
     }
@@ -391,6 +399,7 @@ class RoutedReplicas implements ReplicaSet {
     const reason = `no reply and no answer to ${member.unanswered} probes`;
     const lost = [...member.leases];
     member.health.eject();
+    this.announce(member, reason);
     this.ejected(member, reason);
     // Whoever waits there is sent elsewhere now, not when the deadline of the request is over.
     const failure = new HttpFailure('connection', reason, { retryable: true });

@@ -409,6 +409,29 @@ describe('while all replicas are out', () => {
     expect(indexOf(set, lease)).toBe(0);
   });
 
+  it('a server that answers probes and fails every call does not hold them up for longer', async () => {
+    const { set, timing, up } = fleet(2, { ejectAfter: 1 });
+    for (const replica of set.all) set.eject(replica, 'gone');
+    for (const url of urlsOf(2)) up.set(url, true);
+    let trials = 0;
+    let error: unknown;
+    const waiting = set.acquire({ key: 'z', rollouts: 1 });
+    const keepFailing = async (lease: Lease): Promise<void> => {
+      trials++;
+      lease.failed(broken);
+      return set.acquire({ key: `${trials}`, rollouts: 1 }).then(keepFailing);
+    };
+    void waiting.then(keepFailing).catch((reason) => {
+      error = reason;
+    });
+    for (let i = 0; i < 100 && error === undefined; i++) {
+      timing.pass(1_000);
+      await turns();
+    }
+    expect(trials).toBeGreaterThan(3);
+    expect(error).toMatchObject({ code: 'POLICY_REPLICAS_DOWN' });
+  });
+
   it('and closing ends the calls that wait', async () => {
     const { set } = fleet(2);
     for (const replica of set.all) set.eject(replica, 'gone');
