@@ -4,7 +4,7 @@
  *
  *  `PEERS_DIR=… PEERS_PYTHON=… node dist/bench/peers/side-by-side.js [--only label,beam,best-of-n]
  *  [--lengths even|long-tail] [--label-problems 64] [--peer-label-problems 16] [--problems 30]
- *  [--n 64] [--speedup 1] [--out FILE]`
+ *  [--n 64] [--speedup 1] [--match PART_OF_A_NAME] [--out FILE]`
  *
  *  The physics first. A loop that waits for its call of 16 rollouts keeps 16 of 256 slots busy at
  *  most; a decode step takes 10 ms + 0.06 ms per sequence, so at 256 it yields
@@ -24,22 +24,8 @@ import {
 } from '../speed/occupancy.js';
 import { startJudge } from './judge.js';
 import { measurePeer, type PeerResult, type PeerRun } from './measure.js';
+import { LENGTHS, READ_MS_PER_TOKEN } from './settings.js';
 import { compareTrees, countLabels, type TreeComparison } from './tree-comparison.js';
-
-/** ms per token that a reward model reads: 25,000 tokens/s, an 8 B model on one large GPU. */
-const READ_MS_PER_TOKEN = 0.04;
-
-/** `long-tail`: step lengths as in recorded solutions. Of 3,661 steps of Qwen-VL-Max on MATH-Vision,
- *  cut at blank lines, the mean is 38 tokens, the median 0.69 and the 99th percentile 4.2 times that. */
-const LENGTHS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  even: OCCUPANCY_SETTINGS.model,
-  'long-tail': {
-    ...OCCUPANCY_SETTINGS.model,
-    minStepTokens: 6,
-    maxStepTokens: 70,
-    stepLengths: 'long-tail',
-  },
-};
 
 const { values } = parseArgs({
   options: {
@@ -50,6 +36,7 @@ const { values } = parseArgs({
     problems: { type: 'string', default: '30' },
     n: { type: 'string', default: '64' },
     speedup: { type: 'string', default: '1' },
+    match: { type: 'string', default: '' },
     out: { type: 'string', default: '' },
   },
 });
@@ -132,19 +119,19 @@ async function labelRates(folder: string, peer: PeerResult, engine: PeerResult) 
 }
 
 async function beamSide() {
-  const runs: PeerResult[] = [];
+  const planned: PeerRun[] = [];
   for (const device of ['shared', 'own']) {
     const where = device === 'own' ? ', reward model on its own GPU' : '';
     const pooled = { prmKind: 'pooling', n: Number(values.n) };
-    runs.push(await show(steptreeBeam(`Steptree beam, same scoring${where}`, device, pooled)));
+    planned.push(steptreeBeam(`Steptree beam, same scoring${where}`, device, pooled));
     const stepwise = { prmKind: 'token-logits', n: Number(values.n) };
-    runs.push(await show(steptreeBeam(`Steptree beam, step by step${where}`, device, stepwise)));
+    planned.push(steptreeBeam(`Steptree beam, step by step${where}`, device, stepwise));
   }
   // A GPU more would not help it: it samples and scores in turn.
-  runs.push(await show(searchAndLearn('search-and-learn, lookahead 0', 0)));
+  planned.push(searchAndLearn('search-and-learn, lookahead 0', 0));
   // The recipe's default looks one greedy step ahead, yet scores without it.
-  runs.push(await show(searchAndLearn('search-and-learn as published', 1)));
-  return { runs };
+  planned.push(searchAndLearn('search-and-learn as published', 1));
+  return { runs: await showAll(planned) };
 }
 
 function searchAndLearn(name: string, lookahead: number): PeerRun {
@@ -180,18 +167,17 @@ async function bestOfNSide() {
       ...['--url', root(url), '--n', '16', '--mode', mode],
     ],
   });
-  const runs = [
-    await show(peer('its_hub, problem by problem', 'infer')),
-    await show(peer('its_hub, all problems gathered', 'gather')),
-    await show(
-      steptreeSolve('Steptree best-of-n', 'shared', {
-        strategy: 'best-of-n',
-        n: 16,
-        samplesPerRound: 16,
-        prmKind: 'pooling',
-      }),
-    ),
-  ];
+  const engine = steptreeSolve('Steptree best-of-n', 'shared', {
+    strategy: 'best-of-n',
+    n: 16,
+    samplesPerRound: 16,
+    prmKind: 'pooling',
+  });
+  const runs = await showAll([
+    peer('its_hub, problem by problem', 'infer'),
+    peer('its_hub, all problems gathered', 'gather'),
+    engine,
+  ]);
   return { runs };
 }
 
@@ -215,6 +201,13 @@ function scoring(device: string): OccupancySettings {
   return { ...base, serverFlags };
 }
 
+/** One after the other, those whose names contain `--match`. */
+async function showAll(runs: readonly PeerRun[]): Promise<PeerResult[]> {
+  const results: PeerResult[] = [];
+  for (const run of runs) if (run.name.includes(values.match)) results.push(await show(run));
+  return results;
+}
+
 async function show(run: PeerRun): Promise<PeerResult> {
   const result = await measurePeer(run);
   const cells = [
@@ -231,8 +224,8 @@ async function show(run: PeerRun): Promise<PeerResult> {
   return result;
 }
 
-function treesText({ trees, equalTrees, labels, sharedLabels }: TreeComparison): string {
-  return `${equalTrees} of ${trees} trees equal, ${sharedLabels} of ${labels[0]} and ${labels[1]} labels`;
+function treesText({ trees, equalTrees, differing, labels, sharedLabels }: TreeComparison): string {
+  return `${equalTrees} of ${trees} trees equal (not: ${differing.join(', ') || '-'}), ${sharedLabels} of ${labels[0]} and ${labels[1]} labels`;
 }
 
 /** The peers' adapters name the routes themselves. */

@@ -6,6 +6,8 @@ export interface TreeComparison {
   readonly trees: number;
   /** Trees with the same states, values and visits in the same order. */
   readonly equalTrees: number;
+  /** Ids of the others. */
+  readonly differing: readonly string[];
   /** States but for the roots: each is one label. */
   readonly labels: readonly [number, number];
   /** Labels that stand at the same prefix with the same value in both. */
@@ -24,20 +26,21 @@ type Tree = TreeNode & { readonly id: string };
 export async function compareTrees(a: string, b: string): Promise<TreeComparison> {
   const [first, second] = await Promise.all([readTrees(a), readTrees(b)]);
   const both = [...first.keys()].filter((id) => second.has(id));
-  let equalTrees = 0;
+  const differing: string[] = [];
   let sharedLabels = 0;
   const labels: [number, number] = [0, 0];
   for (const id of both) {
     const one = first.get(id) as Tree;
     const other = second.get(id) as Tree;
-    if (JSON.stringify(shape(one)) === JSON.stringify(shape(other))) equalTrees++;
+    if (JSON.stringify(shape(one)) !== JSON.stringify(shape(other))) differing.push(id);
     const ours = labelsOf(one);
     const theirs = labelsOf(other);
     labels[0] += ours.length;
     labels[1] += theirs.length;
     sharedLabels += overlap(ours, theirs);
   }
-  return { trees: both.length, equalTrees, labels, sharedLabels };
+  const equalTrees = both.length - differing.length;
+  return { trees: both.length, equalTrees, differing, labels, sharedLabels };
 }
 
 /** States but for the roots in all trees of a folder. */

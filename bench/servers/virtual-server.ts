@@ -10,6 +10,10 @@ import { type OccupancyStats, occupancyStats } from './occupancy-stats.js';
 export interface VirtualServer extends PolicyModel {
   /** Moves the clock from event to event until `work` is done. */
   drive<T>(work: Promise<T>): Promise<T>;
+  /** A reward model reads a text of so many tokens. */
+  read(tokens: number): Promise<void>;
+  /** Virtual ms since the start. */
+  nowMs(): number;
   stats(): OccupancyStats & { readonly sequences: number; readonly tokens: number };
 }
 
@@ -18,6 +22,8 @@ export interface VirtualServerOptions extends BatchOptions {
   /** Virtual time between the end of a call and the client's reaction to it, ms: what HTTP, the
    *  store and the answer check take. */
   readonly clientLatencyMs: number;
+  /** Whether texts are read by the policy's machine, or by one of their own; default: the policy's. */
+  readonly readDevice?: 'shared' | 'own';
 }
 
 // Turns of the event loop after which a client that only awaits promises has come to rest.
@@ -25,6 +31,7 @@ const QUIET_TURNS = 3;
 
 export function createVirtualServer(options: VirtualServerOptions): VirtualServer {
   const batch = new BatchSimulation(options);
+  const reader = options.readDevice === 'own' ? new BatchSimulation(options) : batch;
   /** Replies that are on their way back. */
   const returning: { readonly atMs: number; readonly deliver: () => void }[] = [];
   let nowMs = 0;
@@ -45,12 +52,23 @@ export function createVirtualServer(options: VirtualServerOptions): VirtualServe
     });
   };
 
+  const read = (tokens: number): Promise<void> => {
+    activity++;
+    return new Promise((deliver) => {
+      reader.read(tokens, nowMs, () => {
+        returning.push({ atMs: nowMs + options.clientLatencyMs, deliver });
+      });
+    });
+  };
+
   /** @returns false when nothing can happen any more */
   const step = (): boolean => {
-    const next = Math.min(batch.nextEventMs() ?? Infinity, returning[0]?.atMs ?? Infinity);
+    const events = [batch.nextEventMs(), reader.nextEventMs(), returning[0]?.atMs ?? null];
+    const next = Math.min(...events.map((ms) => ms ?? Infinity));
     if (next === Infinity) return false;
     nowMs = Math.max(nowMs, next);
     batch.advance(nowMs);
+    if (reader !== batch) reader.advance(nowMs);
     // In order of time, as the latency is the same for all.
     while (returning[0] !== undefined && returning[0].atMs <= nowMs) returning.shift()?.deliver();
     return true;
@@ -67,6 +85,8 @@ export function createVirtualServer(options: VirtualServerOptions): VirtualServe
   return {
     name: 'virtual',
     sample,
+    read,
+    nowMs: () => nowMs,
     async drive(work) {
       let done = false;
       const outcome = work.finally(() => {
