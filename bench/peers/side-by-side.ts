@@ -44,6 +44,13 @@ const peersDir = process.env.PEERS_DIR ?? '';
 const python = process.env.PEERS_PYTHON ?? 'python3';
 const adapters = fileURLToPath(new URL('../../../bench/peers/adapters/', import.meta.url));
 const ours = fileURLToPath(new URL('./ours.js', import.meta.url));
+const MM_PRM_SAMPLING = {
+  temperature: 0.7,
+  topK: 30,
+  topP: 0.9,
+  repetitionPenalty: 1.05,
+  maxTokens: 2048,
+};
 const base: OccupancySettings = {
   ...OCCUPANCY_SETTINGS,
   speedup: Number(values.speedup),
@@ -69,18 +76,20 @@ async function labelSide() {
   const problems = occupancyProblems(Number(values['label-problems']));
   // Sample i of a prefix is the same text for everybody, so equal loops make equal trees.
   const settings = { ...base, serverFlags: ['--seeds', 'state'] };
-  const sampling = { temperature: 0.7, topK: 30, topP: 0.9, repetitionPenalty: 1.05 };
+  const peerIn = (out: string): PeerRun['command'] => {
+    return ({ url, problemsFile }) => [
+      ...[python, `${adapters}mm_prm.py`, '--peer', join(peersDir, 'MM-PRM/data_pipeline')],
+      ...['--problems', problemsFile, '--url', root(url)],
+      ...['--judge', judge.url, '--out', out],
+    ];
+  };
   try {
     const peer = await show({
       name: 'MM-PRM',
       // One problem after the other: a few of them show what all of them would.
       problems: problems.slice(0, Number(values['peer-label-problems'])),
       settings,
-      command: ({ url, problemsFile }) => [
-        ...[python, `${adapters}mm_prm.py`, '--peer', join(peersDir, 'MM-PRM/data_pipeline')],
-        ...['--problems', problemsFile, '--url', root(url)],
-        ...['--judge', judge.url, '--out', join(folder, 'peer')],
-      ],
+      command: peerIn(join(folder, 'peer')),
     });
     const engine = await show({
       name: 'Steptree label',
@@ -88,11 +97,14 @@ async function labelSide() {
       settings,
       command: ({ url, problemsFile }) => [
         ...[process.execPath, ours, 'label', '--problems', problemsFile, '--url', url],
-        ...['--out', join(folder, 'ours')],
-        ...['--options', JSON.stringify({ ...sampling, maxTokens: 2048 })],
+        ...['--out', join(folder, 'ours'), '--options', JSON.stringify(MM_PRM_SAMPLING)],
       ],
     });
-    const trees = await compareTrees(join(folder, 'peer/trees'), join(folder, 'ours/trees'));
+    // Labels don't depend on time, so a server without any shows all problems'.
+    const instant = { ...settings, speedup: 0 };
+    const command = peerIn(join(folder, 'instant'));
+    await measurePeer({ name: 'MM-PRM, instant server', problems, settings: instant, command });
+    const trees = await compareTrees(join(folder, 'instant/trees'), join(folder, 'ours/trees'));
     const rates = await labelRates(folder, peer, engine);
     process.stdout.write(`${treesText(trees)}\n${JSON.stringify(rates)}\n`);
     return { runs: [peer, engine], trees, ...rates };

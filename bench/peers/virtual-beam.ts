@@ -3,7 +3,8 @@
  *  and its load; `side-by-side.ts` measures the real loops over HTTP.
  *
  *  `node dist/bench/peers/virtual-beam.js [--lengths even|long-tail] [--device shared|own]
- *  [--scoring whole|cached] [--max-in-flight 768] [--latency 20]` */
+ *  [--scoring whole|cached] [--max-in-flight 768] [--latency 20] [--overlap]`: `--overlap` starts to
+ *  read a path as soon as it is sampled, not when the slowest one of its round is (not in the engine). */
 import { parseArgs } from 'node:util';
 import { contentHash } from '../../search/rng.js';
 import type { AnswerGrouper, PolicyModel, Problem, StepScorer } from '../../search/types.js';
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     scoring: { type: 'string', default: 'whole' },
     'max-in-flight': { type: 'string', default: '768' },
     latency: { type: 'string', default: '20' },
+    overlap: { type: 'boolean', default: false },
     problems: { type: 'string', default: '30' },
     n: { type: 'string', default: '64' },
   },
@@ -111,8 +113,9 @@ async function oneStep(
 }
 
 async function solveAll(server: VirtualServer): Promise<void> {
-  const policy = new ScheduledPolicy(server, Number(values['max-in-flight']));
   const scorer = virtualScorer(server);
+  const host = values.overlap ? eagerlyScored(server, scorer) : server;
+  const policy = new ScheduledPolicy(host, Number(values['max-in-flight']));
   await Promise.all(
     problems.map((problem) =>
       solveProblem(problem, {
@@ -128,9 +131,23 @@ async function solveAll(server: VirtualServer): Promise<void> {
   );
 }
 
+/** A policy whose open paths are put before the reward model at once. */
+function eagerlyScored(policy: PolicyModel, scorer: StepScorer): PolicyModel {
+  return {
+    name: policy.name,
+    async sample(request) {
+      const reply = await policy.sample(request);
+      const open = reply.rollouts.filter(({ finish }) => finish === 'step');
+      const paths = open.map(({ steps }) => [...request.prefix, ...steps]);
+      void scorer.score({ problem: request.problem, paths });
+      return reply;
+    },
+  };
+}
+
 /** Reads a path whole, or only what follows the longest part that it has read before. */
 function virtualScorer(server: VirtualServer): StepScorer {
-  const known = new Set<string>();
+  const known = new Map<string, Promise<void>>();
   return {
     name: 'virtual',
     async score({ problem, paths }) {
@@ -140,8 +157,9 @@ function virtualScorer(server: VirtualServer): StepScorer {
           const parent = contentHash([problem.id, ...steps.slice(0, -1)]);
           const cached = values.scoring === 'cached' && (known.has(parent) || steps.length === 1);
           const tokens = cached ? tokensOf(problem, steps.slice(-1)) : tokensOf(problem, steps);
-          if (!known.has(key)) await server.read(tokens);
-          known.add(key);
+          const reading = known.get(key) ?? server.read(tokens);
+          known.set(key, reading);
+          await reading;
           return { steps: steps.map((_, i) => chance(problem, steps.slice(0, i + 1))) };
         }),
       );
