@@ -26,6 +26,8 @@ export interface Sequence {
   readonly tokens: number;
   readonly arrivedMs: number;
   readonly onDone: () => void;
+  /** Asked when a slot is free: how long its prompt takes, ms, or null if memory has no room for it. */
+  readonly enter: (() => number | null) | undefined;
   /** Step at which it leaves; -1 while it waits for a slot. */
   finishStep: number;
   cancelled: boolean;
@@ -47,6 +49,8 @@ export class BatchSimulation {
   private readonly heap: Sequence[] = [];
   private waiting: Sequence[] = [];
   private waitingHead = 0;
+  /** The first in line lacks memory; nothing changes for it until somebody leaves. */
+  private lacksMemory = false;
   private segments: Segment[] = [];
   private finished = 0;
   private tokens = 0;
@@ -55,13 +59,16 @@ export class BatchSimulation {
 
   constructor(private readonly options: BatchOptions) {}
 
-  /** Queues a sequence of `tokens` ≥ 1 at virtual time `nowMs`; it joins at the next step. */
-  submit(tokens: number, nowMs: number, onDone: () => void): Sequence {
+  /** Queues a sequence of `tokens` ≥ 1 at virtual time `nowMs`; it joins at the next step. A prompt
+   *  that must be computed holds up everybody, as it does on a server that reads prompts between
+   *  steps. */
+  submit(tokens: number, nowMs: number, onDone: () => void, enter?: () => number | null): Sequence {
     this.advance(nowMs);
     const sequence: Sequence = {
       tokens: Math.max(1, tokens),
       arrivedMs: nowMs,
       onDone,
+      enter,
       finishStep: -1,
       cancelled: false,
     };
@@ -80,6 +87,7 @@ export class BatchSimulation {
     if (sequence.cancelled || (sequence.finishStep >= 0 && sequence.finishStep <= this.step))
       return;
     sequence.cancelled = true;
+    this.lacksMemory = false;
     if (sequence.finishStep >= 0) this.runningCount--;
   }
 
@@ -193,7 +201,9 @@ export class BatchSimulation {
     const untilDone = first === undefined ? 1 : first.finishStep - this.step;
     const reading = this.readings[0]?.arrivedMs;
     const waiting =
-      this.runningCount >= this.options.slots ? undefined : this.nextWaiting()?.arrivedMs;
+      this.runningCount >= this.options.slots || this.lacksMemory
+        ? undefined
+        : this.nextWaiting()?.arrivedMs;
     const nextMs = Math.min(reading ?? Infinity, waiting ?? Infinity);
     if (nextMs === Infinity) return untilDone;
     // It arrived during this step and joins when the step is over.
@@ -204,11 +214,17 @@ export class BatchSimulation {
     for (;;) {
       const next = this.nextWaiting();
       if (next === undefined || this.runningCount >= this.options.slots) return;
-      if (next.arrivedMs > this.atMs) return;
+      if (next.arrivedMs > this.atMs || this.lacksMemory) return;
+      const promptMs = next.enter?.() ?? (next.enter ? null : 0);
+      if (promptMs === null) {
+        this.lacksMemory = this.runningCount > 0;
+        return;
+      }
       this.waitingHead++;
       next.finishStep = this.step + next.tokens;
       this.runningCount++;
       pushHeap(this.heap, next);
+      if (promptMs > 0) this.pass(promptMs);
     }
   }
 
@@ -218,6 +234,7 @@ export class BatchSimulation {
       if (first === undefined || first.finishStep > this.step) return;
       popHeap(this.heap);
       this.runningCount--;
+      this.lacksMemory = false;
       this.finished++;
       first.onDone();
     }
