@@ -73,11 +73,16 @@ interface BenchReport {
   readonly failures: readonly BenchFailure[];
 }
 
+interface BenchIo extends Pick<CommandIo, 'signal'> {
+  /** Given a function that says how many problems are done. */
+  readonly watch?: (progress: () => object) => void;
+}
+
 /** Runs, or resumes, a benchmark; jobs of the service call it too. */
 export async function benchRun(
   set: string,
   given: BenchFlags & Record<string, unknown>,
-  io: Pick<CommandIo, 'signal'>,
+  io: BenchIo,
 ): Promise<BenchReport> {
   const { all, strategies, ns } = parseBenchOptions(given);
   const cells = makeCells(strategies, ns);
@@ -135,7 +140,7 @@ async function runCells(
     all: AllBenchOptions;
     ports: SolveModels & Partial<SetPorts>;
   },
-  io: Pick<CommandIo, 'signal'>,
+  io: BenchIo,
   { quiet }: BenchFlags,
 ): Promise<BenchOutcome> {
   const { dir, cells, seeds, problems, digest, all, ports } = work;
@@ -155,10 +160,11 @@ async function runCells(
     { dir, cells, seeds, sampling, budget, concurrency: all.concurrency, identity },
     { ...ports, problems, signal: io.signal, now: () => performance.now() },
   );
+  const total = problems.length * seeds.length;
+  io.watch?.(() => ({ status: 'running', problems: { ...run.progress, total } }));
   let progress: Progress | null = null;
   try {
     if (!quiet) {
-      const total = problems.length * seeds.length;
       progress = showCount(`of ${total.toLocaleString('en')} problems`, () => run.progress);
     }
     return await run.run();
