@@ -10,6 +10,7 @@ import { type Cell, makeCells } from '../evaluate/cells.js';
 import { writeQuestions } from '../evaluate/results.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
+import type { Groups } from '../sets/types.js';
 import { benchCompareCommand } from './bench-compare.js';
 import { benchLabelsCommand } from './bench-labels.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
@@ -111,7 +112,11 @@ export async function benchRun(
     if (!given.quiet) log(policyLine(models.host));
     const seeds = Array.from({ length: all.seeds }, (_, i) => all.seed + i);
     const started = performance.now();
-    const ports = { ...models, ...grading?.ports(models.policy) };
+    const ports = {
+      ...models,
+      ...(set === 'figmath' ? { groupsOf: familyOf } : {}),
+      ...grading?.ports(models.policy),
+    };
     const outcome = await runCells({ dir, cells, seeds, problems, digest, all, ports }, io, given);
     const summaries = summarize(cells, outcome.rows, all.baseline);
     const table = summaryTable(summaries, all.baseline);
@@ -124,6 +129,10 @@ export async function benchRun(
     await grading?.close();
     await models.close();
   }
+}
+
+function familyOf({ metadata }: Problem): Groups {
+  return typeof metadata?.family === 'string' ? { family: [metadata.family] } : {};
 }
 
 /** A set's prompt says how the answer is to be given; the default one of the hosts would say otherwise. */

@@ -93,7 +93,7 @@ function Toolbar({ state }: { readonly state: TreeState }) {
           right ends
         </label>
       )}
-      <FoldButtons state={state} />
+      <FoldButton state={state} />
       <span class="spring" />
       <span class="buttons">
         <button type="button" title="Zoom out (-)" onClick={() => canvas.current?.zoom(0.8)}>
@@ -110,7 +110,7 @@ function Toolbar({ state }: { readonly state: TreeState }) {
   );
 }
 
-function FoldButtons({ state }: { readonly state: TreeState }) {
+function FoldButton({ state }: { readonly state: TreeState }) {
   const { tree, selected, folded } = state;
   const isFolded = folded.has(selected);
   const isLeaf = (tree.nodes[selected]?.children.length ?? 0) === 0;
@@ -125,11 +125,6 @@ function FoldButtons({ state }: { readonly state: TreeState }) {
       >
         {isFolded ? 'Unfold' : 'Fold'}
       </button>
-      {folded.size > 0 && (
-        <button type="button" title="Show everything again" onClick={state.unfoldAll}>
-          Unfold all
-        </button>
-      )}
     </span>
   );
 }
@@ -198,6 +193,11 @@ function GrowthBar({ state }: { readonly state: TreeState }) {
         {count(layout.shown)}
         {layout.shown < tree.nodes.length ? ` of ${count(tree.nodes.length)}` : ''} states
       </span>
+      {state.folded.size > 0 && (
+        <button type="button" title="Show everything again" onClick={state.unfoldAll}>
+          Unfold all
+        </button>
+      )}
     </div>
   );
 }

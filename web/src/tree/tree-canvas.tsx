@@ -153,7 +153,7 @@ export function TreeCanvas(props: TreeCanvasProps) {
   return (
     <div class="tree-canvas" ref={box}>
       <canvas ref={canvas} tabIndex={0} aria-label={props.label} class={hover ? 'over-node' : ''} />
-      {hover && (
+      {hover && !Number.isNaN(layout.x[hover.node] ?? Number.NaN) && (
         <Tooltip {...hover} box={size}>
           {props.tooltip(hover.node)}
         </Tooltip>
