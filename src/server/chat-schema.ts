@@ -83,7 +83,10 @@ export const chatRequest = z.strictObject({
   user: z.string().max(512).nullish().describe('noted in the trace'),
   frequency_penalty: only(0, NO_PENALTY),
   presence_penalty: only(0, NO_PENALTY),
-  logit_bias: z.strictObject({}).nullish(),
+  logit_bias: z
+    .record(z.string(), z.number())
+    .refine((biases) => Object.keys(biases).length === 0, 'not passed on to the policy')
+    .nullish(),
   logprobs: only(false, 'a search has no log-probabilities of one answer'),
   top_logprobs: only(0, 'a search has no log-probabilities of one answer'),
   response_format: z

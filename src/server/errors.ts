@@ -151,7 +151,7 @@ function telling(issue: z.core.$ZodIssue): z.core.$ZodIssue {
 /** Of chat-schema.ts's fields that may be sent, and mean nothing. */
 function isOnlyDefault(issue: z.core.$ZodIssue): boolean {
   if (issue.code === 'invalid_value' && issue.values.length === 1) return true;
-  return ['detail', 'tools'].includes(String(issue.path.at(-1)));
+  return ['detail', 'tools', 'logit_bias'].includes(String(issue.path.at(-1)));
 }
 
 /** Text of a client inside a message, cut. */
