@@ -79,8 +79,12 @@ export const mcts: Strategy<MctsOptions> = async (_problem, context, options) =>
       stopped,
     })),
     details: { simulations: search.simulations, states: search.tree.size },
+    ...(search.tree.size <= MAX_TOLD_STATES ? { states: search.tree.states() } : {}),
   };
 };
+
+/** A larger tree is for nobody's eyes, and would be most of the result. */
+const MAX_TOLD_STATES = 20_000;
 
 class MctsSearch {
   readonly tree: PuctTree;

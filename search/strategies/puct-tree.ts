@@ -1,6 +1,7 @@
 import type { PartialPath } from '../expand.js';
 import { ListHash } from '../hash.js';
 import type { Step } from '../types.js';
+import type { SearchState } from './result.js';
 
 export interface PuctRules {
   /** Weight of exploration. */
@@ -73,11 +74,9 @@ export class PuctTree {
    *
    *  The older of equal children wins. Q of a child without visits is its own value. */
   private bestChild(at: NodeIndex): NodeIndex {
-    const { cPuct, cBase } = this.rules;
     const { ints, floats } = this;
     const row = at * INTS;
-    const visits = ints[row + VISITS]! + ints[row + IN_FLIGHT]!;
-    const weight = Math.sqrt(visits) * (cPuct + Math.log((visits + cBase + 1) / cBase));
+    const weight = this.explorationOf(at);
     let best = NONE;
     let bestScore = Number.NEGATIVE_INFINITY;
     let child = ints[row + FIRST_CHILD]!;
@@ -95,6 +94,13 @@ export class PuctTree {
       child = ints[own + NEXT_SIBLING]!;
     }
     return best;
+  }
+
+  /** What a child's U = weight * P / (1 + n) has in common with its siblings'. */
+  private explorationOf(at: NodeIndex): number {
+    const { cPuct, cBase } = this.rules;
+    const visits = this.ints[at * INTS + VISITS]! + this.ints[at * INTS + IN_FLIGHT]!;
+    return Math.sqrt(visits) * (cPuct + Math.log((visits + cBase + 1) / cBase));
   }
 
   /** Q in [0, 1], lowered by simulations in flight. */
@@ -186,6 +192,25 @@ export class PuctTree {
       child = this.ints[child * INTS + NEXT_SIBLING]!;
     }
     return found.reverse();
+  }
+
+  /** All states, parents first: in the order in which they were found. */
+  states(): SearchState[] {
+    return Array.from({ length: this.size }, (_, at) => {
+      const parent = this.ints[at * INTS + PARENT]!;
+      const prior = parent === NONE ? null : this.priorOf(at);
+      const tried = this.visitCount(at) + this.inFlightCount(at);
+      return {
+        parent,
+        steps: this.texts.slice(this.segmentStart(at), this.segmentEnd[at]),
+        score: parent === NONE ? null : this.value(at),
+        visits: this.visitCount(at),
+        q: this.qValue(at),
+        u: prior === null ? null : (this.explorationOf(parent) * prior) / (1 + tried),
+        prior,
+        isEnd: this.isComplete(at),
+      };
+    });
   }
 
   isComplete(at: NodeIndex): boolean {

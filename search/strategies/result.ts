@@ -51,6 +51,23 @@ export interface AnswerVotes {
   readonly weight: number;
 }
 
+/** A state of a tree search as the search left it. */
+export interface SearchState {
+  /** Index of its parent, which stands before it; -1 at the root, the first one. */
+  readonly parent: number;
+  /** Steps between the parent's prefix and its own. */
+  readonly steps: readonly Step[];
+  /** The reward model's score of its prefix, in [0, 1]; null at the root. */
+  readonly score: number | null;
+  readonly visits: number;
+  /** What selection added up: Q in [0, 1], U from prior and visits; the last two null at the root. */
+  readonly q: number;
+  readonly u: number | null;
+  readonly prior: number | null;
+  /** Whether a solution ends here. */
+  readonly isEnd: boolean;
+}
+
 export interface SolveResult {
   readonly strategy: string;
   /** The chosen candidate's answer; null if none was found: see `warnings`. */
@@ -68,6 +85,8 @@ export interface SolveResult {
   readonly elapsedMs: number;
   /** Counts of the strategy's own, such as `simulations`. */
   readonly details?: Readonly<Record<string, number>>;
+  /** The whole tree of `mcts`, in the order in which it grew; not there above 20,000 states. */
+  readonly states?: readonly SearchState[];
 }
 
 /** Scores the complete drafts, groups their answers, and selects.

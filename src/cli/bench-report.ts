@@ -29,7 +29,10 @@ export function benchReportCommand(io: CommandIo): Command {
     )
     .option('--plots <dir>', 'write every plot here as SVG and PNG')
     .option('--prm <file>', "prm.json of bench prm: the reward model's measures go into the report")
-    .option('--viewer <url>', 'address of a problem in the tree viewer, with {id} for its id')
+    .option(
+      '--viewer <url>',
+      "where `steptree view` or a service shows the first folder, as http://127.0.0.1:4180: the worst problems are links then; or an address with {id} for a problem's id",
+    )
     .option('--hardest <n>', 'how many of the worst problems to list', '20')
     .addHelpText('after', EXAMPLES)
     .action(async (dirs: string[], given: ReportFlags) => {
@@ -70,7 +73,7 @@ async function writeReport(
     const { reportHtml } = await import('../report/html.js');
     await writeFileAtomic(
       file,
-      await reportHtml(data, plots, viewer === undefined ? {} : { viewer }),
+      await reportHtml(data, plots, viewer === undefined ? {} : { viewer: problemAddress(viewer) }),
     );
   } else if (kind === '.md') {
     await writeFileAtomic(file, reportMarkdown(data));
@@ -121,10 +124,18 @@ async function readQuestions(dirs: readonly string[]): Promise<Map<string, strin
   return questions;
 }
 
+/** With `{id}`; of a base address, the viewer's own one for a folder that it shows by itself. */
+export function problemAddress(viewer: string): string {
+  if (viewer.includes('{id}')) return viewer;
+  const base = viewer.replace(/\/(?:ui\/?)?$/, '');
+  return `${base}/ui/#/tree?run=.&problem={id}`;
+}
+
 const EXAMPLES = `
 Examples:
   $ steptree bench report bench-run
   $ steptree bench report shard-1 shard-2 --out report.html,report.md,report.csv --plots plots
   $ steptree bench report bench-run --prm prm-bench/prm.json
+  $ steptree bench report bench-run --viewer http://127.0.0.1:4180      (steptree view bench-run)
 
 The page holds all that it shows; it follows the reader's choice of light or dark.`;

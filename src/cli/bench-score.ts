@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { z } from 'zod';
@@ -115,6 +116,8 @@ async function scoreWith(
       { option: 'judgeMode' },
     );
   }
+  // Hundreds of calls of an extractor or judge share it: that is no leak.
+  setMaxListeners(0, signal);
   const responses = await readResponses(responsesFile, set.extractionField);
   const checks = createComparer(pickOptions(verifyOptions, options));
   const servers = pickOptions(judgeOptions, options);
@@ -160,7 +163,12 @@ async function writeScore(
   await writeQuestions(dir, problems);
 }
 
-function warnings({ missing, unknown, total, ungraded }: SetScore): string[] {
+export function warnings({ missing, unknown, total, ungraded, problems }: SetScore): string[] {
+  const reasons = new Map<string, number>();
+  for (const { verdict, reason = 'no reason given' } of problems) {
+    if (verdict === 'ungraded') reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  }
+  const why = [...reasons].map(([reason, count]) => `${count} ${reason}`).join(', ');
   return [
     ...(missing > 0
       ? [
@@ -168,7 +176,9 @@ function warnings({ missing, unknown, total, ungraded }: SetScore): string[] {
         ]
       : []),
     ...(unknown > 0 ? [`${unknown} responses belong to no problem of the file`] : []),
-    ...(ungraded > 0 ? [`${ungraded} could not be graded; they count as not correct`] : []),
+    ...(ungraded > 0
+      ? [`${ungraded} could not be graded (${why}); they count as not correct`]
+      : []),
   ];
 }
 

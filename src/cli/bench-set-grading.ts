@@ -1,4 +1,5 @@
 /** A benchmark run's grading by a set's official rules. */
+import { setMaxListeners } from 'node:events';
 import type { Problem, Verifier } from '../../search/index.js';
 import { pickOptions } from '../config/shapes.js';
 import { createSetVerifier, promptedPolicy } from '../evaluate/set-ports.js';
@@ -31,6 +32,8 @@ export function openSetGrading(
   all: AllBenchOptions,
   signal: AbortSignal,
 ): SetGrading {
+  // Hundreds of calls of an extractor or judge share it: that is no leak.
+  setMaxListeners(0, signal);
   const servers = pickOptions(judgeOptions, all);
   const { judgeMode } = servers;
   const checks = createComparer(pickOptions(verifyOptions, all));

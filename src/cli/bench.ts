@@ -10,6 +10,7 @@ import { type Cell, makeCells } from '../evaluate/cells.js';
 import { writeQuestions } from '../evaluate/results.js';
 import { type CellSummary, summarize, summaryTable } from '../evaluate/summary.js';
 import { policyLine } from '../policy/create.js';
+import type { Groups } from '../sets/types.js';
 import { benchCompareCommand } from './bench-compare.js';
 import { benchLabelsCommand } from './bench-labels.js';
 import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
@@ -73,11 +74,16 @@ interface BenchReport {
   readonly failures: readonly BenchFailure[];
 }
 
+interface BenchIo extends Pick<CommandIo, 'signal'> {
+  /** Given a function that says how many problems are done. */
+  readonly watch?: (progress: () => object) => void;
+}
+
 /** Runs, or resumes, a benchmark; jobs of the service call it too. */
 export async function benchRun(
   set: string,
   given: BenchFlags & Record<string, unknown>,
-  io: Pick<CommandIo, 'signal'>,
+  io: BenchIo,
 ): Promise<BenchReport> {
   const { all, strategies, ns } = parseBenchOptions(given);
   const cells = makeCells(strategies, ns);
@@ -106,7 +112,11 @@ export async function benchRun(
     if (!given.quiet) log(policyLine(models.host));
     const seeds = Array.from({ length: all.seeds }, (_, i) => all.seed + i);
     const started = performance.now();
-    const ports = { ...models, ...grading?.ports(models.policy) };
+    const ports = {
+      ...models,
+      ...(set === 'figmath' ? { groupsOf: familyOf } : {}),
+      ...grading?.ports(models.policy),
+    };
     const outcome = await runCells({ dir, cells, seeds, problems, digest, all, ports }, io, given);
     const summaries = summarize(cells, outcome.rows, all.baseline);
     const table = summaryTable(summaries, all.baseline);
@@ -119,6 +129,10 @@ export async function benchRun(
     await grading?.close();
     await models.close();
   }
+}
+
+function familyOf({ metadata }: Problem): Groups {
+  return typeof metadata?.family === 'string' ? { family: [metadata.family] } : {};
 }
 
 /** A set's prompt says how the answer is to be given; the default one of the hosts would say otherwise. */
@@ -135,7 +149,7 @@ async function runCells(
     all: AllBenchOptions;
     ports: SolveModels & Partial<SetPorts>;
   },
-  io: Pick<CommandIo, 'signal'>,
+  io: BenchIo,
   { quiet }: BenchFlags,
 ): Promise<BenchOutcome> {
   const { dir, cells, seeds, problems, digest, all, ports } = work;
@@ -155,10 +169,11 @@ async function runCells(
     { dir, cells, seeds, sampling, budget, concurrency: all.concurrency, identity },
     { ...ports, problems, signal: io.signal, now: () => performance.now() },
   );
+  const total = problems.length * seeds.length;
+  io.watch?.(() => ({ status: 'running', problems: { ...run.progress, total } }));
   let progress: Progress | null = null;
   try {
     if (!quiet) {
-      const total = problems.length * seeds.length;
       progress = showCount(`of ${total.toLocaleString('en')} problems`, () => run.progress);
     }
     return await run.run();

@@ -7,10 +7,10 @@ import type { ServeRequest } from './serve-options.js';
 
 /** Jobs run by the functions that the commands run, with the service's own models. */
 export function jobRunner({ stated }: ServeRequest): JobRunner {
-  return (job, place, signal) =>
+  return (job, place, signal, watch) =>
     job.kind === 'label'
       ? runLabel(job, place, signal, stated)
-      : runBench(job, place, signal, stated);
+      : runBench(job, place, { signal, watch }, stated);
 }
 
 async function runLabel(
@@ -29,12 +29,12 @@ async function runLabel(
 async function runBench(
   { request }: Job,
   { problems, out }: JobPlace,
-  signal: AbortSignal,
+  io: { readonly signal: AbortSignal; readonly watch: (progress: () => unknown) => void },
   stated: Readonly<Record<string, unknown>>,
 ): Promise<unknown> {
   const set = request.kind === 'bench' && request.set !== undefined ? request.set : problems;
   const given = { ...stated, ...request.options, out, quiet: true };
-  const { table: _, ...report } = await benchRun(set, given, { signal });
+  const { table: _, ...report } = await benchRun(set, given, io);
   return report;
 }
 

@@ -78,6 +78,8 @@ export async function createService(parts: ServiceParts): Promise<RunningService
     running: new Set(),
   };
   addAnswersOfErrors(app, service);
+  // Before what may refuse: refusals have them too.
+  addSecurityHeaders(app);
   addAuth(app, keys, server);
   refuseWhileDraining(app, state);
   await addPlugins(app, server, parts.version);
@@ -139,7 +141,6 @@ function newApp({ settings, logger }: ServiceParts): ServiceApp {
 }
 
 async function addPlugins(app: ServiceApp, server: ServerOptions, version: string): Promise<void> {
-  addSecurityHeaders(app);
   if (server.rateLimit > 0) {
     await app.register(rateLimit, {
       max: server.rateLimit,

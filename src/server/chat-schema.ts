@@ -11,7 +11,13 @@ const imagePart = z.strictObject({
       .string()
       .min(1)
       .describe('data: URL; http(s) and file: only where the service allows it'),
-    detail: z.literal('auto').optional().describe('only auto: pictures are given as they are'),
+    detail: z
+      .enum(['auto', 'high'], {
+        error:
+          'pictures are given as they are, which is auto and high; for less send a smaller picture',
+      })
+      .nullish()
+      .describe('auto or high: pictures are given as they are'),
   }),
 });
 
@@ -40,6 +46,14 @@ export const steptreeWish = z.strictObject({
 
 const { temperature, topP } = samplingOptions.shape;
 
+/** A field whose only honest value is its default.
+ *  @param why said of any other one */
+const only = <const V extends string | number | boolean>(value: V, why: string) =>
+  z.literal(value, { error: why }).nullish();
+
+const NO_TOOLS = 'models behind a search are given no tools';
+const NO_PENALTY = 'not passed on to the policy; it can only be 0';
+
 /** A request of OpenAI's clients. Strict: what isn't here is refused and never dropped in silence;
  *  fields whose only honest value is their default are taken with that value. */
 export const chatRequest = z.strictObject({
@@ -48,7 +62,10 @@ export const chatRequest = z.strictObject({
   n: z.int().min(1).nullish().describe('answers returned; the search width is steptree.n'),
   stream: z.boolean().nullish(),
   stream_options: z
-    .strictObject({ include_usage: z.boolean().optional() })
+    .strictObject({
+      include_usage: z.boolean().optional(),
+      include_obfuscation: only(false, 'chunks are not padded').optional(),
+    })
     .nullish()
     .describe('include_usage: a last chunk with the usage'),
   max_tokens: z.int().min(1).nullish().describe('generated tokens of one answer, at most'),
@@ -64,10 +81,21 @@ export const chatRequest = z.strictObject({
     .nullish()
     .describe('strings that end an answer; they are not part of it'),
   user: z.string().max(512).nullish().describe('noted in the trace'),
-  frequency_penalty: z.literal(0).nullish(),
-  presence_penalty: z.literal(0).nullish(),
-  logprobs: z.literal(false).nullish(),
-  response_format: z.strictObject({ type: z.literal('text') }).nullish(),
+  frequency_penalty: only(0, NO_PENALTY),
+  presence_penalty: only(0, NO_PENALTY),
+  logit_bias: z
+    .record(z.string(), z.number())
+    .refine((biases) => Object.keys(biases).length === 0, 'not passed on to the policy')
+    .nullish(),
+  logprobs: only(false, 'a search has no log-probabilities of one answer'),
+  top_logprobs: only(0, 'a search has no log-probabilities of one answer'),
+  response_format: z
+    .strictObject({ type: z.literal('text', { error: 'answers are texts: only text' }) })
+    .nullish(),
+  modalities: z.tuple([z.literal('text', { error: 'answers are texts: only text' })]).nullish(),
+  tools: z.array(z.unknown()).max(0, NO_TOOLS).nullish(),
+  tool_choice: only('none', NO_TOOLS),
+  store: only(false, 'answers are not stored'),
   steptree: steptreeWish.optional(),
 });
 

@@ -112,9 +112,10 @@ function typeOf(status: number): string {
 /** Says which field of a request is wrong, and the nearest known name of one that isn't known.
  *  @param known names of the object that has an unknown key, by its path */
 export function invalidRequest(
-  issue: z.core.$ZodIssue | undefined,
+  found: z.core.$ZodIssue | undefined,
   known: (path: readonly PropertyKey[]) => readonly string[],
 ): SteptreeError {
+  const issue = found && telling(found);
   const at = issue?.path.map(String).join('.') ?? '';
   if (issue?.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
@@ -128,10 +129,29 @@ export function invalidRequest(
   }
   const what = issue?.message ?? 'invalid';
   return new SteptreeError(
-    'SERVE_REQUEST_INVALID',
+    // The field is known, but only with a value that asks for nothing.
+    issue && isOnlyDefault(issue) ? 'SERVE_REQUEST_UNSUPPORTED' : 'SERVE_REQUEST_INVALID',
     `${at === '' ? 'the body' : at}: ${brief(what, 300)}`,
     { param: at },
   );
+}
+
+/** Of a value that fits none of several shapes: what is wrong with the shape that it fits best, the one
+ *  that was followed farthest. */
+function telling(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const firsts = issue.errors.flatMap(([first]) => (first ? [telling(first)] : []));
+  const depth = ({ path, code }: z.core.$ZodIssue) =>
+    path.length + (code === 'invalid_type' ? 0 : 0.5);
+  const best = firsts.sort((a, b) => depth(b) - depth(a))[0];
+  if (!best) return issue;
+  return { ...best, path: [...issue.path, ...best.path] };
+}
+
+/** Of chat-schema.ts's fields that may be sent, and mean nothing. */
+function isOnlyDefault(issue: z.core.$ZodIssue): boolean {
+  if (issue.code === 'invalid_value' && issue.values.length === 1) return true;
+  return ['detail', 'tools', 'logit_bias'].includes(String(issue.path.at(-1)));
 }
 
 /** Text of a client inside a message, cut. */

@@ -18,6 +18,7 @@ const problem = z.strictObject({
   choices: z.array(z.string()).optional(),
   answerType: z.string().optional(),
   precision: z.int().min(0).max(20).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
 });
 
 const problems = z.array(problem).min(1).max(100_000);

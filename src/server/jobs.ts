@@ -33,8 +33,20 @@ export interface JobPlace {
   readonly out: string;
 }
 
-/** Runs a job to its end, or to the signal; the same call later goes on where it was. */
-export type JobRunner = (job: Job, place: JobPlace, signal: AbortSignal) => Promise<unknown>;
+/** Runs a job to its end, or to the signal; the same call later goes on where it was.
+ *  @param watch given a function that says how far it is, where its files don't */
+export type JobRunner = (
+  job: Job,
+  place: JobPlace,
+  signal: AbortSignal,
+  watch: (progress: () => unknown) => void,
+) => Promise<unknown>;
+
+interface RunningJob {
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+  progress?: () => unknown;
+}
 
 export interface JobSettings {
   readonly dir: string;
@@ -46,7 +58,7 @@ export interface JobSettings {
  *  a kill the next start takes up every job that was not at its end. */
 export class JobBoard {
   private readonly jobs = new Map<string, Job>();
-  private readonly running = new Map<string, { abort: AbortController; ended: Promise<void> }>();
+  private readonly running = new Map<string, RunningJob>();
   private closed = false;
 
   constructor(
@@ -133,9 +145,11 @@ export class JobBoard {
     rmSync(this.folder(job.id), { recursive: true, force: true });
   }
 
-  /** What the run's own files say of a job that is under way. */
+  /** What the run, or its own files, say of a job that is under way. */
   progress(job: Job): unknown {
     if (job.summary !== null) return job.summary;
+    const told = this.running.get(job.id)?.progress?.();
+    if (told !== undefined) return told;
     try {
       return JSON.parse(readFileSync(join(this.place(job.id).out, 'run.json'), 'utf8'));
     } catch {
@@ -170,7 +184,10 @@ export class JobBoard {
     try {
       await this.save(job);
       signal.throwIfAborted();
-      const summary = await this.run(job, this.place(job.id), signal);
+      const summary = await this.run(job, this.place(job.id), signal, (progress) => {
+        const running = this.running.get(job.id);
+        if (running) running.progress = progress;
+      });
       signal.throwIfAborted();
       job.summary = summary;
       job.status = 'done';

@@ -10,14 +10,19 @@ import type { ServiceApp } from './typed-app.js';
 
 const steps = z.array(z.string().regex(/\S/, 'expected a text')).min(1).max(200);
 
+/** As a line of `steptree score` is: one solution as `steps`, or several as `solutions`. */
 const scoreRequest = z.strictObject({
   id: z.string().min(1).max(200).optional(),
   question: z.string().regex(/\S/, 'expected a text'),
-  images: z.array(z.string().min(1)).default([]).describe('data: URLs'),
+  image: z.string().min(1).optional().describe('data: URL'),
+  images: z.array(z.string().min(1)).optional().describe('data: URLs'),
   choices: z.array(z.string()).min(1).max(100).optional(),
-  solutions: z.array(steps).min(1).max(256).describe('each a list of steps'),
+  steps: steps.optional().describe('one solution'),
+  solutions: z.array(steps).min(1).max(256).optional().describe('each a list of steps'),
   ...aggregationOptions.shape,
 });
+
+type ScoreRequest = z.infer<typeof scoreRequest>;
 
 /** Step scores and aggregates of given solutions, as `steptree score` gives them. */
 export function addScoreRoutes(app: ServiceApp, service: Service): void {
@@ -36,8 +41,9 @@ export function addScoreRoutes(app: ServiceApp, service: Service): void {
     }
     const life = requestLife(reply, service);
     try {
-      const { solutions, aggregation, window } = request.body;
-      const problem = await problemOf(service, request.body);
+      const { aggregation, window } = request.body;
+      const solutions = solutionsOf(request.body);
+      const problem = await problemOf(service, request.body, solutions);
       const place = await service.admission.enter(request.client, life.signal);
       try {
         for (const { location } of problem.images) {
@@ -66,10 +72,21 @@ export function addScoreRoutes(app: ServiceApp, service: Service): void {
   });
 }
 
+function solutionsOf({ steps: one, solutions }: ScoreRequest): readonly (readonly string[])[] {
+  if ((one === undefined) !== (solutions === undefined)) return solutions ?? [one ?? []];
+  throw new SteptreeError(
+    'SERVE_REQUEST_INVALID',
+    'give steps (one solution) or solutions (a list of them), one of the two',
+    { param: 'solutions' },
+  );
+}
+
 async function problemOf(
   { images, settings }: Service,
-  { id, question, images: urls, choices, solutions }: z.infer<typeof scoreRequest>,
+  { id, question, image, images: several = [], choices }: ScoreRequest,
+  solutions: readonly (readonly string[])[],
 ): Promise<Problem> {
+  const urls = [...(image === undefined ? [] : [image]), ...several];
   const texts = [question, ...(choices ?? []), ...solutions.flat()];
   for (const text of texts) refuseBrokenText(text, 'the text');
   const chars = texts.reduce((sum, { length }) => sum + length, 0);

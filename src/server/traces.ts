@@ -85,6 +85,8 @@ export class Trace {
 
   finish(result: SolveResult): void {
     this.result = result;
+    // Their steps are the nodes' texts.
+    this.bytes += 200 * (result.states?.length ?? 0);
     this.usage = result.usage;
     this.end('done', result.answer);
   }

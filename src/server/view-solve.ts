@@ -38,6 +38,20 @@ const solveFile = z.looseObject({
   warnings: z.array(z.string()),
   usage: z.record(z.string(), z.number()),
   elapsedMs: z.number(),
+  states: z
+    .array(
+      z.object({
+        parent: z.int().min(-1),
+        steps: z.array(z.string()),
+        score: z.number().nullable(),
+        visits: z.number(),
+        q: z.number(),
+        u: z.number().nullable(),
+        prior: z.number().nullable(),
+        isEnd: z.boolean(),
+      }),
+    )
+    .optional(),
   gold: z.string().optional(),
   verdict: verdict.optional(),
   candidateVerdicts: z.array(verdict).optional(),
@@ -97,7 +111,7 @@ export class SolveFiles {
       value: graded.length > 0 ? right / graded.length : null,
       // Candidates of one search are not independent draws, so their share has no interval.
       interval: null,
-      states: steps.size + 1,
+      states: report.states?.length ?? steps.size + 1,
       rollouts: report.usage.rollouts ?? report.candidates.length,
       stopped: report.stopped,
       verdict: report.verdict?.verdict ?? null,
@@ -144,6 +158,7 @@ export class SolveFiles {
         warnings,
         usage,
         elapsedMs: file.elapsedMs,
+        ...(file.states ? { states: file.states } : {}),
       },
     };
   }

@@ -1,6 +1,7 @@
 /** What the viewer's JSON holds: `/api/view/...` and the data inside a self-contained page. Types
  *  only, so that the page (web/) shares them. */
 import type { TreeJson } from '../../search/labels/tree-json.js';
+import type { SearchState } from '../../search/strategies/result.js';
 import type { VerdictKind } from '../../search/types.js';
 
 /** `label`: a folder of `steptree label`. `solve`: a file of `steptree solve --out`. `bench`: a
@@ -111,6 +112,8 @@ export interface ViewSolveReport {
   readonly warnings: readonly string[];
   readonly usage: Readonly<Record<string, number>>;
   readonly elapsedMs: number;
+  /** The tree of a search that keeps one (`mcts`). */
+  readonly states?: readonly SearchState[];
 }
 
 export interface ViewCandidate {

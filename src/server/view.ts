@@ -1,7 +1,8 @@
 /** The viewer as a part of a server: the page under /ui/, its JSON under /api/view/, all read only. */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { SteptreeError } from '../../search/errors.js';
+import { errorCode, SteptreeError } from '../../search/errors.js';
+import { loggedError } from './log.js';
 import { type BuiltPage, PAGE_CSP, readBuiltPage } from './view-built.js';
 import { httpError } from './view-errors.js';
 import { ViewFolder, type ViewFolderOptions } from './view-folder.js';
@@ -32,8 +33,10 @@ export const registerViewer: FastifyPluginAsync<ViewerOptions> = async (app, opt
   const page = options.page ?? readBuiltPage();
   await app.register(async (scope) => {
     scope.setErrorHandler((error, request, reply) => {
+      // A missing key or too many requests: the service around says so in its own way.
+      if (errorCode(error).startsWith('SERVE_')) throw error;
       const { status, body } = httpError(error);
-      if (status === 500) request.log.error(error);
+      if (status === 500) request.log.error(loggedError(error, false), 'viewer failed');
       return reply.code(status).send(body);
     });
     addPage(scope, page);

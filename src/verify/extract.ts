@@ -282,6 +282,8 @@ function tidy(found: Found, choices: readonly string[]): ExtractedAnswer {
   const trimmed = found.answer
     .trim()
     .replace(/^\*+|\*+$/g, '')
+    // The dot of a sentence that ends in a number: "168+36=204."
+    .replace(/(?<=\d)\.$/, '')
     .trim();
   const words = trimmed.split(/\s+/).length;
   const letter = choices.length > 0 ? namedLetter(trimmed, choices) : undefined;

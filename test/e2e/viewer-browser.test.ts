@@ -96,6 +96,26 @@ describe.skipIf(!hasChromium)('the viewer in Chromium', () => {
     expect(page.url()).toContain('state=4');
   });
 
+  it('folds what is below a state, and unfolds what is looked for', async () => {
+    await page.goto(`${base}#/tree?run=first&problem=hand`);
+    await page.waitForSelector('.state-panel');
+    const showsStates = (text: string) => page.waitForSelector(`.states:text-is("${text}")`);
+    await showsStates('5 states');
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Space');
+    await showsStates('4 of 5 states');
+    await page.click('button:text-is("Unfold")');
+    await showsStates('5 states');
+    await page.click('button:text-is("Fold")');
+    await page.keyboard.press('/');
+    await page.keyboard.type('seven');
+    await page.keyboard.press('Enter');
+    expect(await page.textContent('.state-panel h2')).toContain('State 4');
+    await showsStates('5 states');
+    expect(await page.isDisabled('button:text-is("Fold")')).toBe(true);
+  });
+
   it('draws the tree, selects what is clicked, and tells of what is under the mouse', async () => {
     await page.goto(`${base}#/tree?run=first&problem=hand`);
     const canvas = page.locator('.tree-canvas canvas');

@@ -197,16 +197,37 @@ describe('the strategy', () => {
   });
 });
 
+const imagePart = (more: object) => {
+  return { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA', ...more } };
+};
+
 describe('what can’t be honoured', () => {
   it.each([
     [{ n: 9 }, 'SERVE_REQUEST_UNSUPPORTED', 'n'],
     [{ n: 17 }, 'SERVE_OPTION_TOO_LARGE', 'n'],
     [{ n: 2, model: 'steptree/greedy' }, 'SERVE_REQUEST_UNSUPPORTED', 'n'],
     [{ temperature: 0.5, model: 'steptree/greedy' }, 'SERVE_REQUEST_UNSUPPORTED', 'temperature'],
-    [{ tools: [] }, 'SERVE_REQUEST_UNSUPPORTED', 'tools'],
-    [{ logprobs: true }, 'SERVE_REQUEST_INVALID', 'logprobs'],
-    [{ presence_penalty: 0.5 }, 'SERVE_REQUEST_INVALID', 'presence_penalty'],
-    [{ response_format: { type: 'json_object' } }, 'SERVE_REQUEST_INVALID', 'response_format.type'],
+    [{ tools: [{ type: 'function' }] }, 'SERVE_REQUEST_UNSUPPORTED', 'tools'],
+    [{ tool_choice: 'required' }, 'SERVE_REQUEST_UNSUPPORTED', 'tool_choice'],
+    [{ logprobs: true }, 'SERVE_REQUEST_UNSUPPORTED', 'logprobs'],
+    [{ logit_bias: { 50256: -100 } }, 'SERVE_REQUEST_UNSUPPORTED', 'logit_bias'],
+    [{ presence_penalty: 0.5 }, 'SERVE_REQUEST_UNSUPPORTED', 'presence_penalty'],
+    [
+      { response_format: { type: 'json_object' } },
+      'SERVE_REQUEST_UNSUPPORTED',
+      'response_format.type',
+    ],
+    [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'SERVE_REQUEST_INVALID', 'stop'],
+    [
+      { messages: [{ role: 'user', content: [imagePart({ detail: 'low' })] }] },
+      'SERVE_REQUEST_UNSUPPORTED',
+      'messages.0.content.0.image_url.detail',
+    ],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] },
+      'SERVE_REQUEST_INVALID',
+      'messages.0.content.0.type',
+    ],
     [{ max_tokens: 1e6 }, 'SERVE_OPTION_TOO_LARGE', 'max_tokens'],
     [{ max_tokens: 5, max_completion_tokens: 6 }, 'SERVE_REQUEST_INVALID', 'max_tokens'],
     [{ steptree: { beamWidth: 4 } }, 'OPTION_INVALID', 'steptree.beamWidth'],
@@ -220,6 +241,38 @@ describe('what can’t be honoured', () => {
   ])('%j is a 400 with %s', async (more, code, param) => {
     const { status, body } = await post(await startService(), ask('Q', more));
     expect([status, body.error.code, body.error.param]).toEqual([400, code, param]);
+  });
+
+  it('says what is wrong inside a message', async () => {
+    const content = [imagePart({ detail: 'low' }), { type: 'text', text: 'Q' }];
+    const { body } = await post(
+      await startService(),
+      ask('', { messages: [{ role: 'user', content }] }),
+    );
+    expect(body.error.message).toMatch(/detail: pictures are given as they are/);
+  });
+
+  it('is not what asks for nothing: fields with their defaults', async () => {
+    const nothing = {
+      tools: [],
+      tool_choice: 'none',
+      logprobs: false,
+      top_logprobs: 0,
+      logit_bias: {},
+      frequency_penalty: 0,
+      response_format: { type: 'text' },
+      modalities: ['text'],
+      store: false,
+      stream_options: null,
+      user: 'u',
+    };
+    const content = [
+      { type: 'image_url', image_url: { url: await png(), detail: 'high' } },
+      { type: 'text', text: 'Q' },
+    ];
+    const messages = [{ role: 'user', content }];
+    const { status } = await post(await startService(), ask('', { ...nothing, messages }));
+    expect(status).toBe(200);
   });
 
   it('names the nearest field', async () => {

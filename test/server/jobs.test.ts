@@ -91,6 +91,21 @@ describe('JobBoard', () => {
     expect(await settled(job)).toMatchObject({ status: 'done', error: null });
   });
 
+  it('shows how far a run is that tells it', async () => {
+    const dir = newDir();
+    const jobs = new JobBoard(
+      { dir, maxJobs: 1, maxQueuedJobs: 10 },
+      (_job, _place, _signal, watch) => {
+        watch(() => ({ problems: { done: 3 } }));
+        return new Promise(() => {});
+      },
+    );
+    const job = await jobs.submit(request, 'x');
+    await new Promise(setImmediate);
+    while (jobs.progress(job) === null) await new Promise(setImmediate);
+    expect(jobs.progress(job)).toEqual({ problems: { done: 3 } });
+  });
+
   it('removes a job with its files, also one that runs', async () => {
     const { run, runs } = heldRunner();
     const dir = newDir();
@@ -117,7 +132,7 @@ describe('JobBoard', () => {
 });
 
 describe('/v1/jobs', () => {
-  const problem = { id: 'p', question: 'Q', answer: '4' };
+  const problem = { id: 'p', question: 'Q', answer: '4', metadata: { family: 'bars' } };
   const started = async (dir = newDir()) => {
     const { run, runs } = heldRunner();
     const jobs = new JobBoard({ dir, maxJobs: 1, maxQueuedJobs: 10 }, run);

@@ -28,7 +28,16 @@ it('POST /v1/score gives raw step scores, every aggregate, and the best solution
   expect(body.usage).toEqual({ prompt_tokens: 20, completion_tokens: 0, total_tokens: 20 });
 });
 
+it('takes a line of `steptree score` with one solution and one picture', async () => {
+  const service = await startService({ models: fakeModels({ scorer }) });
+  const line = { question: 'Q', image: await png(), steps: ['0.5', '0.8'] };
+  const { body } = await post(service, line, '/v1/score');
+  expect(body.paths).toMatchObject([{ steps: [0.5, 0.8] }]);
+});
+
 it.each([
+  [{ question: 'Q' }, 'solutions'],
+  [{ question: 'Q', steps: ['0.5'], solutions: [['0.5']] }, 'solutions'],
   [{ question: ' ', solutions: [['0.5']] }, 'question'],
   [{ question: 'Q', solutions: [] }, 'solutions'],
   [{ question: 'Q', solutions: [[]] }, 'solutions.0'],

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { refusePublicWithoutKey } from '../../src/server/auth.js';
 import { holdsMoreThan } from '../../src/server/json-size.js';
 import { addKey, KeyRing, readKeys, revokeKey } from '../../src/server/keys.js';
+import type { ServiceApp } from '../../src/server/typed-app.js';
+import { registerViewer } from '../../src/server/view.js';
 import { temporaryFolder } from '../support/cli.js';
 import { ask, fakeModels, post, startService } from './harness.js';
 
@@ -135,15 +137,28 @@ it('the viewer’s page is open, its data want the key', async () => {
   const { key } = await addKey(file, 'a');
   const service = await startService({
     keys: new KeyRing(file, ignore),
-    addViewer: async (app) => {
-      app.get('/ui/', async () => 'page');
-      app.get('/api/view/runs', async () => 'runs');
-    },
+    addViewer,
   });
   expect((await get(service, '/ui/')).body).toBe('page');
-  expect((await get(service, '/api/view/runs')).statusCode).toBe(401);
+  const refused = await get(service, '/api/view/runs');
+  expect([refused.statusCode, refused.json().error.code]).toEqual([401, 'SERVE_AUTH_REQUIRED']);
+  expect(refused.headers['www-authenticate']).toBe('Bearer');
   const authorization = `Bearer ${key}`;
-  expect((await get(service, '/api/view/runs', { authorization })).body).toBe('runs');
+  expect((await get(service, '/api/view/runs', { authorization })).json()).toEqual({ runs: [] });
+});
+
+/** The viewer itself: its own answers to errors must not take the service's over. */
+const addViewer = async (app: ServiceApp) => {
+  const page = new Map([['index.html', { type: 'text/html', bytes: Buffer.from('page') }]]);
+  await app.register(registerViewer, { dir: null, page });
+};
+
+it('the viewer’s data count for the limit of requests too', async () => {
+  const service = await startService({ server: { rateLimit: 1 }, addViewer });
+  expect((await get(service, '/api/view/runs')).statusCode).toBe(200);
+  const second = await get(service, '/api/view/runs');
+  expect([second.statusCode, second.json().error.code]).toEqual([429, 'SERVE_RATE_LIMITED']);
+  expect(Number(second.headers['retry-after'])).toBeGreaterThan(0);
 });
 
 describe('a service on loopback', () => {
@@ -185,11 +200,23 @@ it('requests a minute are limited per key', async () => {
   expect((await get(service, '/health')).statusCode).toBe(200);
 });
 
-it('every reply has the headers that keep browsers in bounds', async () => {
-  const service = await startService();
-  for (const url of ['/health', '/docs/', '/nowhere']) {
+it('every reply has the headers that keep browsers in bounds, refusals too', async () => {
+  const file = newFile();
+  await addKey(file, 'a');
+  const [open, locked] = [
+    await startService({ addViewer }),
+    await startService({ keys: new KeyRing(file, ignore), addViewer }),
+  ];
+  for (const [service, url] of [
+    [open, '/health'],
+    [open, '/docs/'],
+    [open, '/nowhere'],
+    [open, '/ui/'],
+    [locked, '/v1/models'],
+    [locked, '/api/view/runs'],
+  ] as const) {
     const { headers } = await get(service, url);
-    expect(headers['content-security-policy']).toMatch(/default-src 'self'/);
+    expect(headers['content-security-policy']).toMatch(/default-src '(?:self|none)'/);
     expect(headers['content-security-policy']).not.toMatch(/script-src[^;]*'unsafe/);
     expect(headers['x-content-type-options']).toBe('nosniff');
     expect(headers['x-frame-options']).toBeDefined();

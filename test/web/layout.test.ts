@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { syntheticTree } from '../../bench/speed/synthetic-run.js';
+import { countBelow, toggleFold, unfoldAbove } from '../../web/src/model/fold.js';
 import { COLUMN, layOut, lowerBound, nodeAt, ROW } from '../../web/src/model/layout.js';
 import { labelTree } from '../../web/src/model/view-tree.js';
 import { nextMatch, walk } from '../../web/src/model/walk.js';
@@ -48,6 +49,20 @@ it('leaves hidden nodes and all below them out', () => {
   const { x, shown } = layOut(nodes, ({ steps }) => steps[0] !== 'a');
   expect(shown).toBe(2);
   expect([...x].map(Number.isNaN)).toEqual([false, true, true, false]);
+});
+
+it('keeps a folded node and leaves what is below it out', () => {
+  const tree = treeOf({}, [state(['a'], 1, 1, [state(['b'], 1, 1)]), state(['c'], 1, 1)]);
+  const view = labelTree(tree, null);
+  const folded = toggleFold(new Set(), view, 1);
+  const { x, shown } = layOut(view.nodes, () => true, folded);
+  expect(shown).toBe(3);
+  expect([...x].map(Number.isNaN)).toEqual([false, false, true, false]);
+  expect([...countBelow(view)]).toEqual([3, 1, 0, 0]);
+  // Leaves have nothing to fold; a state that is looked for is unfolded; twice is not at all.
+  expect(toggleFold(folded, view, 2)).toBe(folded);
+  expect([...unfoldAbove(folded, view, 2)]).toEqual([]);
+  expect([...toggleFold(folded, view, 1)]).toEqual([]);
 });
 
 it('searches rising sequences for the first value that is large enough', () => {

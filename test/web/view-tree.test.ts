@@ -91,6 +91,56 @@ it('draws a live solve below its question, and finds the chosen path', () => {
   expect(tree.chosen).toEqual([0, 1, 2]);
 });
 
+/** A root, `a` with one visit, `a b` once as an end and once going on. */
+const SEARCHED = [
+  { parent: -1, steps: [], score: null, visits: 3, q: 0.5, u: null, prior: null, isEnd: false },
+  { parent: 0, steps: ['a'], score: 0.6, visits: 3, q: 0.55, u: 0.1, prior: 1, isEnd: false },
+  { parent: 1, steps: ['b'], score: 0.4, visits: 1, q: 0.4, u: 0.2, prior: 0.3, isEnd: false },
+  { parent: 1, steps: ['b'], score: 0.7, visits: 2, q: 0.7, u: 0.3, prior: 0.7, isEnd: true },
+  { parent: 0, steps: ['c'], score: 0.1, visits: 0, q: 0.1, u: 0.4, prior: 0.2, isEnd: false },
+];
+
+it('shows all states of MCTS with Q, U and prior, those without a candidate too', () => {
+  const tree = solveTree(
+    report({
+      chosen: 0,
+      candidates: [candidate(['a', 'b'], { stepScores: [0.6, 0.7], verdict: 'equal' })],
+      states: SEARCHED,
+    }),
+  );
+  expect(tree.visitsMean).toBe('simulations');
+  expect(
+    tree.nodes.map(({ steps, visits, q, u, prior, value }) => [
+      steps[0],
+      visits,
+      q,
+      u,
+      prior,
+      value,
+    ]),
+  ).toEqual([
+    [undefined, 3, 0.5, null, null, 1],
+    ['a', 3, 0.55, 0.1, 1, 1],
+    ['b', 2, 0.7, 0.3, 0.7, 1],
+    ['c', 0, 0.1, 0.4, 0.2, null],
+  ]);
+  expect(tree.chosen).toEqual([0, 1, 2]);
+});
+
+it('puts the figures of MCTS onto a live tree, which has steps that the search dropped', () => {
+  const node = (id: number, parent: number, text: string) => {
+    return { id, parent, text, samples: 1, score: 0.5, outcome: null, finish: null };
+  };
+  const nodes = [node(0, -1, 'x'), node(1, -1, 'a'), node(2, 1, 'b')];
+  const tree = traceTree(nodes, null, [], SEARCHED);
+  expect(tree.nodes.map(({ steps, q, prior }) => [steps[0], q, prior])).toEqual([
+    [undefined, 0.5, null],
+    ['x', null, null],
+    ['a', 0.55, 1],
+    ['b', 0.7, 0.7],
+  ]);
+});
+
 it('walks to the best end by value', () => {
   const tree = labelTree(smallTree(), null);
   expect(bestPath(tree)).toEqual([0, 1, 2]);

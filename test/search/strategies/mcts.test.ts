@@ -68,6 +68,22 @@ describe('PuctTree', () => {
     expect(tree.qValue(a)).toBeCloseTo((0.8 + 0.5) / 2, 12);
   });
 
+  it('tells its states with what selection adds up', () => {
+    const { tree, a } = twoChildren({ cPuct: 1, cBase: 1e9 });
+    for (let i = 0; i < 3; i++) tree.backup(a, 0);
+    const [root, first, second] = tree.states();
+    expect(root).toMatchObject({ parent: -1, steps: [], score: null, visits: 4, u: null });
+    // N = 4. a: 0.8 / 4, U = 2 * 0.690 / 5 = 0.276; b: 0.4 unvisited, U = 2 * 0.310 = 0.620.
+    expect(first).toMatchObject({ parent: 0, steps: ['a'], score: 0.8, visits: 4, isEnd: false });
+    expect(first?.q).toBeCloseTo(0.2, 12);
+    expect(first?.u).toBeCloseTo(0.27599, 5);
+    expect([second?.q, second?.prior, second?.u]).toEqual([
+      0.4,
+      expect.closeTo(0.31003, 5),
+      expect.closeTo(0.62005, 5),
+    ]);
+  });
+
   it('backs up the mean or the maximum', () => {
     for (const [backup, value] of [
       ['mean', 0.4],

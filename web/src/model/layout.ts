@@ -18,20 +18,24 @@ export interface TreeLayout {
   readonly shown: number;
 }
 
-/** @param isShown hidden nodes hide all below them */
+/** @param isShown hidden nodes hide all below them
+ *  @param folded nodes that are shown, and nothing below them */
 export function layOut(
   nodes: readonly ViewNode[],
   isShown: (node: ViewNode) => boolean = () => true,
+  folded: ReadonlySet<number> = new Set(),
 ): TreeLayout {
   const x = new Float32Array(nodes.length).fill(Number.NaN);
   const y = new Float32Array(nodes.length).fill(Number.NaN);
   const root = nodes[0];
   if (!root) return { x, y, columns: [], width: 0, height: 0, shown: 0 };
-  const top = hierarchy(root, (node) =>
-    node.children.flatMap((child) => {
-      const below = nodes[child];
-      return below && isShown(below) ? [below] : [];
-    }),
+  const top = hierarchy(root, ({ index, children }) =>
+    folded.has(index)
+      ? []
+      : children.flatMap((child) => {
+          const below = nodes[child];
+          return below && isShown(below) ? [below] : [];
+        }),
   );
   const placed = tidyTree<ViewNode>()
     .nodeSize([ROW, COLUMN])

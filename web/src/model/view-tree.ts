@@ -2,6 +2,7 @@
  *  solve. Nodes are numbered in the order of their parents' files, parents first. */
 import { qValue } from '../../../search/labels/candidate-pool.js';
 import type { StateJson, TreeJson } from '../../../search/labels/tree-json.js';
+import type { SearchState } from '../../../search/strategies/result.js';
 import type { Critique, VerdictKind } from '../../../search/types.js';
 import type { ViewCandidate, ViewPuct, ViewSolveReport } from '../../../src/server/view-types.js';
 
@@ -18,16 +19,19 @@ export interface ViewNode {
   interval: readonly [number, number] | null;
   /** Step score of its last step, in [0, 1]. */
   score: number | null;
-  /** Selections (labels), or solutions that go through it (solves). */
+  /** Selections (labels), simulations (MCTS), or solutions that go through it (other solves). */
   visits: number;
   correct: number;
   graded: number;
   ungraded: number;
   readonly correctRollouts: readonly (readonly string[])[];
   readonly incorrectRollouts: readonly (readonly string[])[];
-  /** Q of its best waiting rollout and U at the end of the search; null where the method has none. */
-  readonly q: number | null;
-  readonly u: number | null;
+  /** Q and U at the end of the search, OmegaPRM's of its best waiting rollout; null where the method has
+   *  none. */
+  q: number | null;
+  u: number | null;
+  /** Prior of the state among its siblings, of MCTS. */
+  prior: number | null;
   readonly critique: Critique | null;
   /** Whether a solution ends here, and how it was graded. */
   ends: VerdictKind | 'unknown' | null;
@@ -40,7 +44,7 @@ export type GrowthKind = 'created' | 'file';
 export interface ViewTree {
   readonly nodes: readonly ViewNode[];
   /** What `visits` counts. */
-  readonly visitsMean: 'searches' | 'solutions';
+  readonly visitsMean: 'searches' | 'simulations' | 'solutions';
   /** The path that the strategy chose, root first; empty where none was chosen. */
   readonly chosen: readonly number[];
   readonly candidates: readonly ViewCandidate[];
@@ -103,6 +107,7 @@ function stateNode(
     incorrectRollouts: wrong,
     q: isSearched ? Math.max(...wrong.map((rollout) => qValue(value, rollout, puct))) : null,
     u: isSearched ? (puct.cPuct * Math.sqrt(totalVisits)) / (1 + (state.visit_count ?? 0)) : null,
+    prior: null,
     critique: state.critique ?? null,
     ends: isEnd ? (value === 1 ? 'equal' : 'different') : null,
     candidates: [],
@@ -119,15 +124,21 @@ function sumOfVisits(tree: TreeJson): number {
   return sum;
 }
 
-/** The prefix tree of a solve's candidates, a node per step. Values are shares of graded candidates. */
+/** The prefix tree of a solve's states (MCTS) or candidates, a node per step. Values are shares of
+ *  graded candidates. */
 export function solveTree(report: ViewSolveReport): ViewTree {
   const grower = new PathGrower();
+  const { states } = report;
+  if (states) {
+    const paths = pathsOfStates(states);
+    setFigures(grower.nodes, states, (i) => grower.add(paths[i] ?? [], null).at(-1));
+  }
   const paths = report.candidates.map((candidate, i) => {
     const path = grower.add(candidate.steps, candidate.stepScores);
     for (const at of path) {
       const node = grower.nodes[at] as ViewNode;
       node.candidates.push(i);
-      node.visits++;
+      if (!states) node.visits++;
       if (candidate.verdict === 'ungraded') node.ungraded++;
       else if (candidate.verdict !== null) node.graded++;
       if (candidate.verdict === 'equal') node.correct++;
@@ -141,11 +152,36 @@ export function solveTree(report: ViewSolveReport): ViewTree {
   }
   return {
     nodes: grower.nodes,
-    visitsMean: 'solutions',
+    visitsMean: states ? 'simulations' : 'solutions',
     chosen: report.chosen === null ? [] : (paths[report.chosen] ?? []),
     candidates: report.candidates,
     puct: null,
   };
+}
+
+/** All steps from the root to each state. */
+function pathsOfStates(states: readonly SearchState[]): readonly (readonly string[])[] {
+  const paths: (readonly string[])[] = [];
+  for (const { parent, steps } of states) paths.push([...(paths[parent] ?? []), ...steps]);
+  return paths;
+}
+
+/** Notes Q, U, prior, visits and score of the states at their nodes. A state that ends and one that goes
+ *  on with the same steps are one node; it has the figures of the one that was visited more.
+ *  @param nodeOf index of the node at a state's end */
+function setFigures(
+  nodes: readonly ViewNode[],
+  states: readonly SearchState[],
+  nodeOf: (state: number) => number | undefined,
+): void {
+  const figured = new Set<number>();
+  states.forEach(({ score, visits, q, u, prior }, i) => {
+    const at = nodeOf(i);
+    const node = at === undefined ? undefined : nodes[at];
+    if (!node || (figured.has(node.index) && node.visits >= visits)) return;
+    figured.add(node.index);
+    Object.assign(node, { score, visits, q, u, prior });
+  });
 }
 
 /** A node of a live solve, as the service's trace gives it. */
@@ -165,6 +201,7 @@ export function traceTree(
   trace: readonly TraceNode[],
   chosenSteps: readonly string[] | null,
   candidates: readonly ViewCandidate[],
+  states: readonly SearchState[] = [],
 ): ViewTree {
   const nodes = [emptyNode(0, -1, -1, [])];
   const places = new Map<number, number>([[-1, 0]]);
@@ -182,7 +219,13 @@ export function traceTree(
   candidates.forEach(({ steps }, i) => {
     for (const at of pathOf(nodes, steps)) nodes[at]?.candidates.push(i);
   });
-  return { nodes, visitsMean: 'solutions', chosen, candidates, puct: null };
+  const paths = pathsOfStates(states);
+  setFigures(nodes, states, (i) => {
+    const path = pathOf(nodes, paths[i] ?? []);
+    return path.length > (paths[i]?.length ?? 0) ? path.at(-1) : undefined;
+  });
+  const visitsMean = states.length > 0 ? 'simulations' : 'solutions';
+  return { nodes, visitsMean, chosen, candidates, puct: null };
 }
 
 function pathOf(nodes: readonly ViewNode[], steps: readonly string[]): number[] {
@@ -246,6 +289,7 @@ function emptyNode(
     incorrectRollouts: [],
     q: null,
     u: null,
+    prior: null,
     critique: null,
     ends: null,
     candidates: [],

@@ -16,12 +16,13 @@ import { useTreeKeys, useTreeState } from '../tree/use-tree-state.js';
 import { useLoad } from '../use-data.js';
 
 export function LivePage({ trace }: { readonly trace: string | null }) {
+  const [ended, setEnded] = useState(0);
   return (
     <main class="problem-page live">
       <div class="desk">
         <aside class="side left">
-          <AskForm />
-          <LatestSolves current={trace} />
+          <AskForm onEnd={() => setEnded((before) => before + 1)} />
+          <LatestSolves current={trace} ended={ended} />
         </aside>
         {trace === null ? (
           <p class="message quiet">Ask something, and watch the tree grow here.</p>
@@ -36,7 +37,7 @@ export function LivePage({ trace }: { readonly trace: string | null }) {
 /** Strategies without a width of their own. */
 const WITHOUT_N = /greedy$/;
 
-function AskForm() {
+function AskForm({ onEnd }: { readonly onEnd: () => void }) {
   const { value: models, error } = useLoad(loadModels, []);
   const [question, setQuestion] = useState('');
   const [picture, setPicture] = useState<string | null>(null);
@@ -59,6 +60,7 @@ function AskForm() {
       if (!abort.signal.aborted) setFailure(error as Error);
     } finally {
       setRunning(null);
+      onEnd();
     }
   };
   if (error) return <Failed error={error} />;
@@ -210,11 +212,13 @@ interface TraceSummary {
   readonly answer: string | null;
 }
 
-function LatestSolves({ current }: { readonly current: string | null }) {
+/** @param ended how many solves of this page have ended: then they have answers */
+function LatestSolves(props: { readonly current: string | null; readonly ended: number }) {
+  const { current, ended } = props;
   const { value } = useLoad(async () => {
     const reply = await serverFetch('v1/traces', {});
     return ((await reply.json()) as { traces: readonly TraceSummary[] }).traces;
-  }, [current]);
+  }, [current, ended]);
   if (!value || value.length === 0) return null;
   return (
     <section>
@@ -249,7 +253,7 @@ function TraceDesk({ id }: { readonly id: string }) {
   const tree = useMemo(() => {
     const chosen =
       report?.chosen == null ? null : (report.candidates[report.chosen]?.steps ?? null);
-    return traceTree(nodes, chosen, report?.candidates ?? []);
+    return traceTree(nodes, chosen, report?.candidates ?? [], report?.states);
   }, [nodes, report]);
   return (
     <TraceTree

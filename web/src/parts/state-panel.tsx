@@ -41,7 +41,7 @@ const END_NAMES: Readonly<Record<string, string>> = {
 
 /** Value, interval, counts, score, Q, U, visits: what there is. */
 export function Facts({ tree, node }: { readonly tree: ViewTree; readonly node: ViewNode }) {
-  const { value, interval, score, graded, correct, ungraded, visits, q, u } = node;
+  const { value, interval, score, graded, correct, ungraded, visits, q, u, prior } = node;
   const change = changeOf(node, tree.nodes[node.parent]);
   return (
     <dl class="facts">
@@ -85,16 +85,28 @@ export function Facts({ tree, node }: { readonly tree: ViewTree; readonly node: 
       )}
       {(visits > 0 || q !== null) && (
         <>
-          <dt>{tree.visitsMean === 'searches' ? 'Visits' : 'Solutions'}</dt>
+          <dt>{tree.visitsMean === 'solutions' ? 'Solutions' : 'Visits'}</dt>
           <dd>{visits}</dd>
         </>
       )}
       {q !== null && u !== null && (
         <>
           <dt>Q + U</dt>
-          <dd title="of its best wrong rollout, as the search ended">
+          <dd
+            title={
+              tree.puct === null
+                ? 'as the search ended'
+                : 'of its best wrong rollout, as the search ended'
+            }
+          >
             {q.toFixed(3)} + {u.toFixed(3)} = {(q + u).toFixed(3)}
           </dd>
+        </>
+      )}
+      {prior !== null && (
+        <>
+          <dt>Prior</dt>
+          <dd title="softmax of the siblings' scores">{prior.toFixed(3)}</dd>
         </>
       )}
     </dl>

@@ -27,8 +27,10 @@ export function TreePane(props: {
         growth={now === null ? null : { times: growth.times, now }}
         selected={state.selected}
         onSelect={state.select}
+        folded={state.folded}
+        onFold={state.toggleFold}
         tooltip={(node) => <NodeTip state={state} node={node} />}
-        label={`${props.title}: tree of ${count(tree.nodes.length)} states. Arrow keys walk, f fits, slash searches.`}
+        label={`${props.title}: tree of ${count(tree.nodes.length)} states. Arrow keys walk, space folds, f fits, slash searches.`}
         {...(props.follow ? { follow: true } : {})}
       />
       <GrowthBar state={state} />
@@ -91,6 +93,7 @@ function Toolbar({ state }: { readonly state: TreeState }) {
           right ends
         </label>
       )}
+      <FoldButton state={state} />
       <span class="spring" />
       <span class="buttons">
         <button type="button" title="Zoom out (-)" onClick={() => canvas.current?.zoom(0.8)}>
@@ -104,6 +107,25 @@ function Toolbar({ state }: { readonly state: TreeState }) {
         </button>
       </span>
     </div>
+  );
+}
+
+function FoldButton({ state }: { readonly state: TreeState }) {
+  const { tree, selected, folded } = state;
+  const isFolded = folded.has(selected);
+  const isLeaf = (tree.nodes[selected]?.children.length ?? 0) === 0;
+  return (
+    <span class="buttons">
+      <button
+        type="button"
+        title="Hide or show what is below the selected state (space, or another click on it)"
+        aria-pressed={isFolded}
+        disabled={isLeaf}
+        onClick={state.toggleFold}
+      >
+        {isFolded ? 'Unfold' : 'Fold'}
+      </button>
+    </span>
   );
 }
 
@@ -171,6 +193,11 @@ function GrowthBar({ state }: { readonly state: TreeState }) {
         {count(layout.shown)}
         {layout.shown < tree.nodes.length ? ` of ${count(tree.nodes.length)}` : ''} states
       </span>
+      {state.folded.size > 0 && (
+        <button type="button" title="Show everything again" onClick={state.unfoldAll}>
+          Unfold all
+        </button>
+      )}
     </div>
   );
 }

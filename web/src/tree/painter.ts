@@ -17,6 +17,8 @@ export interface Scene {
   /** Nodes on the way to the selected one, and those of the chosen path; root first. */
   readonly way: readonly number[];
   readonly chosen: readonly number[];
+  /** States that hide what is below them, and how many that are. */
+  readonly folded: ReadonlyMap<number, number>;
   /** uint8[nodes]: 1 where the search matches; null without a search. */
   readonly matches: Uint8Array | null;
   /** Growth: times of the nodes and the time that is shown; null shows all. */
@@ -201,7 +203,7 @@ class FramePainter {
 
   private circles(column: Int32Array): void {
     const { zoom } = this.camera;
-    const { buckets, matches, nodes } = this.scene;
+    const { buckets, folded, matches, nodes } = this.scene;
     const shrink = Math.max(0.15, Math.min(1, zoom ** 0.6 * 1.1));
     // By colour, since changing the fill costs more than a fill.
     const byStyle = new Map<number, number[]>();
@@ -218,6 +220,7 @@ class FramePainter {
       for (const node of members) {
         const radius = Math.max(1.2, this.radiusOf(node) * shrink);
         this.spot(node, radius, bucket, Boolean(nodes[node]?.ends));
+        if (folded.has(node)) this.tail(node, radius);
       }
     }
     this.context.globalAlpha = 1;
@@ -249,6 +252,14 @@ class FramePainter {
     context.stroke();
   }
 
+  /** A short double stroke where more is folded away; seen at any zoom. */
+  private tail(node: number, radius: number): void {
+    const { context } = this;
+    context.fillStyle = this.palette.accent;
+    const [x, y] = [Math.round(this.sx(node) + radius), Math.round(this.sy(node))];
+    for (const gap of [1, 4]) context.fillRect(x + gap, y - 4, 1.5, 8);
+  }
+
   private texts(column: Int32Array): void {
     const { context, palette, scene, camera } = this;
     const size = Math.min(1.15, Math.max(0.8, camera.zoom));
@@ -260,16 +271,22 @@ class FramePainter {
     for (const node of this.visible(column, 9)) {
       const label = scene.labels[node] as string;
       if (label === '') continue;
-      const x = this.sx(node) + this.radiusOf(node) + LABEL_GAP;
+      const hidden = scene.folded.get(node);
+      const tail = hidden === undefined ? 0 : 5;
+      const x = this.sx(node) + this.radiusOf(node) + LABEL_GAP + tail;
       const y = this.sy(node);
-      const mark = END_MARKS[scene.nodes[node]?.ends ?? 'none'] ?? '';
+      const mark =
+        hidden === undefined
+          ? (END_MARKS[scene.nodes[node]?.ends ?? 'none'] ?? '')
+          : `+${hidden.toLocaleString('en')}`;
+      const markWidth = mark === '' ? 0 : context.measureText(mark).width + 4;
       const value = scene.values[node] as string;
       const valueWidth = value === '' ? 0 : context.measureText(value).width + 6 * size;
       const room = span - this.radiusOf(node);
-      const text = shortened(context, label, room - valueWidth - (mark ? 14 : 0), size);
+      const text = shortened(context, label, room - valueWidth - markWidth, size);
       const width = valueWidth + context.measureText(text).width;
       context.fillStyle = palette.background;
-      context.fillRect(x - 3, y - 9 * size, width + (mark ? 20 : 6), 18 * size);
+      context.fillRect(x - 3, y - 9 * size, width + markWidth + 6, 18 * size);
       context.globalAlpha = scene.matches !== null && scene.matches[node] === 0 ? 0.35 : 1;
       if (valueWidth > 0) {
         context.fillStyle = palette.quiet;
@@ -278,11 +295,16 @@ class FramePainter {
       context.fillStyle = scene.matches?.[node] === 1 ? palette.match : palette.text;
       context.fillText(text, x + valueWidth, y);
       if (mark) {
-        context.fillStyle = mark === '✓' ? palette.right : palette.wrong;
+        context.fillStyle = this.markColour(mark);
         context.fillText(mark, x + width + 4, y);
       }
       context.globalAlpha = 1;
     }
+  }
+
+  private markColour(mark: string): string {
+    if (mark === END_MARKS.equal) return this.palette.right;
+    return mark === END_MARKS.different ? this.palette.wrong : this.palette.accent;
   }
 
   private rings(): void {

@@ -1,12 +1,27 @@
 /** What the painter needs of a tree, worked out once and not in every frame. */
 import { bucketOf, type ColourBy, changeOf, SCALES } from '../model/colour.js';
+import { countBelow } from '../model/fold.js';
 import { layOut, type TreeLayout } from '../model/layout.js';
 import { plainLine } from '../model/maths.js';
 import type { ViewNode, ViewTree } from '../model/view-tree.js';
 import { signed } from '../parts/numbers.js';
 
-export function treeLayout(tree: ViewTree, showsEnds: boolean): TreeLayout {
-  return layOut(tree.nodes, (node) => showsEnds || !isRightEnd(node));
+export function treeLayout(
+  tree: ViewTree,
+  showsEnds: boolean,
+  folded: ReadonlySet<number>,
+): TreeLayout {
+  return layOut(tree.nodes, (node) => showsEnds || !isRightEnd(node), folded);
+}
+
+/** How many states each folded one hides. */
+export function foldedCounts(
+  tree: ViewTree,
+  folded: ReadonlySet<number>,
+): ReadonlyMap<number, number> {
+  if (folded.size === 0) return new Map();
+  const below = countBelow(tree);
+  return new Map([...folded].map((at) => [at, below[at] ?? 0]));
 }
 
 /** A right rollout of a labelling, which became a leaf of its own. */

@@ -14,7 +14,7 @@ import {
 } from './camera.js';
 import { paint, type Scene } from './painter.js';
 import { readPalette, useTheme } from './palette.js';
-import { treeBuckets, treeLabels, treeRadii, treeValues } from './scene.js';
+import { foldedCounts, treeBuckets, treeLabels, treeRadii, treeValues } from './scene.js';
 import { useCameraPointer } from './use-camera.js';
 
 /** What toolbars and keys ask of a canvas. */
@@ -32,6 +32,9 @@ export interface TreeCanvasProps {
   readonly growth: Scene['growth'];
   readonly selected: number;
   readonly onSelect: (node: number) => void;
+  readonly folded: ReadonlySet<number>;
+  /** Folds or unfolds the selected node. */
+  readonly onFold: () => void;
   /** What a hovered node tells. */
   readonly tooltip: (node: number) => ComponentChildren;
   readonly label: string;
@@ -47,11 +50,12 @@ interface Hover {
 }
 
 export function TreeCanvas(props: TreeCanvasProps) {
-  const { tree, layout, colourBy, matches, growth, selected, onSelect, handle, follow } = props;
+  const { tree, layout, colourBy, matches, growth, selected, handle, follow } = props;
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const camera = useRef<Camera>({ x: 0, y: 0, zoom: 1, power: 1 });
-  const isPlaced = useRef(false);
+  /** What the camera looks at. */
+  const placed = useRef<{ readonly tree: ViewTree; readonly layout: TreeLayout } | null>(null);
   const [hover, setHover] = useState<Hover | null>(null);
   const size = useSize(box);
   const theme = useTheme();
@@ -61,6 +65,7 @@ export function TreeCanvas(props: TreeCanvasProps) {
   }, [tree]);
   const buckets = useMemo(() => treeBuckets(tree, colourBy), [tree, colourBy]);
   const values = useMemo(() => treeValues(tree, colourBy), [tree, colourBy]);
+  const hidden = useMemo(() => foldedCounts(tree, props.folded), [tree, props.folded]);
   const way = useMemo(() => pathTo(tree, selected), [tree, selected]);
   const scene: Scene = {
     ...still,
@@ -69,6 +74,7 @@ export function TreeCanvas(props: TreeCanvasProps) {
     values,
     way,
     chosen: tree.chosen,
+    folded: hidden,
     matches,
     growth,
     selected,
@@ -88,17 +94,21 @@ export function TreeCanvas(props: TreeCanvasProps) {
   const rootOf = ({ x, y }: TreeLayout) => ({ x: x[0] ?? 0, y: y[0] ?? 0 });
 
   useEffect(() => {
-    isPlaced.current = false;
-  }, [layout]);
-  useEffect(() => {
     const element = canvas.current;
     if (!element || size.width === 0) return;
     const ratio = devicePixelRatio || 1;
     element.width = Math.round(size.width * ratio);
     element.height = Math.round(size.height * ratio);
-    if (!isPlaced.current) {
-      isPlaced.current = true;
-      camera.current = follow ? fitAll(layout, size) : openingView(layout, rootOf(layout), size);
+    const before = placed.current;
+    placed.current = { tree, layout };
+    if (before?.layout !== layout) {
+      // Folding leaves the selected state where it is.
+      const still =
+        before?.tree === tree && !follow
+          ? heldStill(before.layout, layout, selected, camera.current)
+          : null;
+      camera.current =
+        still ?? (follow ? fitAll(layout, size) : openingView(layout, rootOf(layout), size));
       if (selected > 0 && !follow)
         camera.current = revealed(layout, selected, camera.current, size);
     }
@@ -129,7 +139,9 @@ export function TreeCanvas(props: TreeCanvasProps) {
     press: (at) => {
       canvas.current?.focus({ preventScroll: true });
       const node = nodeUnder(at);
-      if (node !== null && isGrown(node)) onSelect(node);
+      if (node === null || !isGrown(node)) return;
+      if (node === selected) props.onFold();
+      else props.onSelect(node);
     },
     hover: (at) => {
       const node = at && nodeUnder(at);
@@ -141,13 +153,20 @@ export function TreeCanvas(props: TreeCanvasProps) {
   return (
     <div class="tree-canvas" ref={box}>
       <canvas ref={canvas} tabIndex={0} aria-label={props.label} class={hover ? 'over-node' : ''} />
-      {hover && (
+      {hover && !Number.isNaN(layout.x[hover.node] ?? Number.NaN) && (
         <Tooltip {...hover} box={size}>
           {props.tooltip(hover.node)}
         </Tooltip>
       )}
     </div>
   );
+}
+
+/** The camera moved along with a node to its place in another layout; null if it has none in both. */
+function heldStill(from: TreeLayout, to: TreeLayout, node: number, camera: Camera): Camera | null {
+  const dx = (to.x[node] ?? Number.NaN) - (from.x[node] ?? Number.NaN);
+  const dy = (to.y[node] ?? Number.NaN) - (from.y[node] ?? Number.NaN);
+  return Number.isNaN(dx + dy) ? null : { ...camera, x: camera.x + dx, y: camera.y + dy };
 }
 
 function revealed(

@@ -2,6 +2,7 @@
 import type { RefObject } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type ColourBy, usableScales } from '../model/colour.js';
+import { toggleFold, unfoldAbove } from '../model/fold.js';
 import type { Growth } from '../model/growth.js';
 import type { TreeLayout } from '../model/layout.js';
 import type { ViewTree } from '../model/view-tree.js';
@@ -34,11 +35,18 @@ export interface TreeState {
   readonly ends: number;
   readonly showsEnds: boolean;
   readonly setShowsEnds: (on: boolean) => void;
+  /** States below which nothing is shown. */
+  readonly folded: ReadonlySet<number>;
+  /** Folds or unfolds the selected state, where something is below it. */
+  readonly toggleFold: () => void;
+  readonly unfoldAll: () => void;
   /** @returns whether the key meant something */
   readonly onKey: (event: KeyboardEvent) => boolean;
 }
 
 const MANY_ENDS = 0.4;
+
+const NOTHING_FOLDED: ReadonlySet<number> = new Set();
 
 /** The whole replay takes about this long, however large the tree is. */
 const REPLAY_MS = 8_000;
@@ -63,7 +71,8 @@ export function useTreeState(
     const hidesMost = ends >= MANY_ENDS * tree.nodes.length && tree.nodes.length - ends > 3;
     return !hidesMost || (first !== undefined && isRightEnd(first));
   });
-  const layout = useMemo(() => treeLayout(tree, showsEnds), [tree, showsEnds]);
+  const [folded, setFolded] = useState<ReadonlySet<number>>(NOTHING_FOLDED);
+  const layout = useMemo(() => treeLayout(tree, showsEnds, folded), [tree, showsEnds, folded]);
   const matches = useMemo(() => treeMatches(tree, search), [tree, search]);
   const found = useMemo(() => matches?.reduce((sum, one) => sum + one, 0) ?? 0, [matches]);
   const scales = useMemo(() => usableScales(tree), [tree]);
@@ -71,24 +80,32 @@ export function useTreeState(
   const lastChild = useRef(new Map<number, number>());
   useReplay(isPlaying, growth.last, setNow, setPlaying);
 
-  const isShown = (node: number) => !Number.isNaN(layout.x[node] ?? Number.NaN);
   const select = (node: number) => {
     const { parent } = tree.nodes[node] ?? { parent: -1 };
     if (parent >= 0) lastChild.current.set(parent, node);
     current.current = node;
     setSelected(node);
+    setFolded((now) => unfoldAbove(now, tree, node));
     canvas.current?.reveal(node);
     options.onSelect?.(node);
   };
   const goToMatch = (direction: 1 | -1) => {
-    const next = nextMatch(matches, current.current, direction, isShown);
+    // What is folded away is found too, and unfolded.
+    const canBeShown = (node: number) =>
+      showsEnds || !isRightEnd(tree.nodes[node] as ViewTree['nodes'][number]);
+    const next = nextMatch(matches, current.current, direction, canBeShown);
     if (next !== null) select(next);
   };
   const togglePlay = () => {
     if (!isPlaying && (now === null || now >= growth.last)) setNow(0);
     setPlaying(!isPlaying);
   };
+  const foldHere = () => setFolded((now) => toggleFold(now, tree, current.current));
   const onKey = ({ key }: KeyboardEvent): boolean => {
+    if (key === ' ' || (key === 'ArrowRight' && folded.has(current.current))) {
+      foldHere();
+      return true;
+    }
     const next = walk(key, current.current, tree, layout, lastChild.current);
     if (next !== null) select(next);
     else if (key === 'f' || key === '0') canvas.current?.fit();
@@ -122,6 +139,9 @@ export function useTreeState(
     ends,
     showsEnds,
     setShowsEnds,
+    folded,
+    toggleFold: foldHere,
+    unfoldAll: () => setFolded(NOTHING_FOLDED),
     onKey,
   };
 }
@@ -154,7 +174,8 @@ export function useTreeKeys(onKey: (event: KeyboardEvent) => boolean): void {
   useEffect(() => {
     const down = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target instanceof HTMLElement && event.target.closest(FIELDS)) return;
+      const taking = event.key === ' ' ? `${FIELDS}, ${PRESSED}` : FIELDS;
+      if (event.target instanceof HTMLElement && event.target.closest(taking)) return;
       if (event.key === '/') {
         document.querySelector<HTMLInputElement>('input[type=search]')?.focus();
         event.preventDefault();
@@ -168,3 +189,6 @@ export function useTreeKeys(onKey: (event: KeyboardEvent) => boolean): void {
 }
 
 const FIELDS = 'input, select, textarea, [contenteditable], dialog';
+
+/** What a space presses. */
+const PRESSED = 'button, summary, a';
