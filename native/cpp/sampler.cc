@@ -242,17 +242,14 @@ inline size_t binOf(int32_t weight) {
   return (bits >> 17) - kFirstBin;
 }
 
-inline int32_t binStart(size_t bin) {
-  const uint32_t bits = static_cast<uint32_t>(bin + kFirstBin) << 17;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return static_cast<int32_t>(value);
-}
-
-// A bin's smallest weight. Conversion to float32 rounds, so it may lie below the bin's start.
+// The smallest weight of that bin or a later one: small weights leave bins empty. Conversion to float32
+// rounds, so it may lie below the bin's start.
 int32_t leastOf(size_t bin) {
-  int32_t least = std::max(1, binStart(bin));
-  while (least > 1 && binOf(least - 1) == bin) least--;
+  const uint32_t bits = static_cast<uint32_t>(bin + kFirstBin) << 17;
+  float start;
+  std::memcpy(&start, &bits, sizeof start);
+  int32_t least = static_cast<int32_t>(std::ceil(start));
+  while (least > 1 && binOf(least - 1) >= bin) least--;
   return least;
 }
 

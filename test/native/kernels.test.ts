@@ -122,6 +122,16 @@ describe.each(['avx2', 'portable'])('the addon with %s instructions', (instructi
     );
   });
 
+  it.skipIf(addon === null)('cuts by mass among the lightest weights', () => {
+    // One weight of 2^30 and 999 of 0 to 2: the sum is reached in the lowest bins, and some are empty.
+    const logits = Float32Array.from({ length: 1000 }, (_, id) => (id > 0 ? -20 - id * 1e-3 : 0));
+    for (const topP of [1 - 1e-7, 1 - 3e-7, 1 - 6e-7, 1 - 9e-7]) {
+      const options = [{ ...plain, topP }];
+      const one: Case = { logits, vocab: 1000, options, uniforms: [1 - 2 ** -53], seen: [null] };
+      expect(sampled(addon as Kernels, one)).toEqual(sampled(typescriptKernels, one));
+    }
+  });
+
   it.skipIf(addon === null)('agrees at a vocabulary of 151,936 in batches of up to 64', () => {
     const vocab = 151_936;
     const settings: Partial<SamplingOptions>[] = [
