@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { chosenKernels } from '../../native/index.js';
 import { errorMessage } from '../../search/errors.js';
 import { packageVersion } from '../config/version.js';
 import { EMBEDDED_POLICY_DIR } from '../policy/create.js';
@@ -27,6 +28,7 @@ export function doctorCommand(io: CommandIo): Command {
         nodeCheck(),
         ...(await Promise.all(PACKAGES.map(packageCheck))),
         await onnxCheck(),
+        kernelCheck(),
         modelCheck(),
         prmCheck(),
         ...(await Promise.all(urls.map((url) => endpointCheck(url, io.signal)))),
@@ -79,6 +81,14 @@ async function onnxCheck(): Promise<Check> {
   } catch (error) {
     return { name, ok: false, detail: `does not load: ${errorMessage(error)}; run npm ci again` };
   }
+}
+
+/** The twins do the same work, so a missing addon is no fault of the installation. */
+function kernelCheck(): Check {
+  const { kernels, reason } = chosenKernels();
+  const twins = kernels.name === 'typescript';
+  const detail = twins ? `TypeScript twins (${reason})` : `${kernels.name}, ${reason}`;
+  return { name: 'native kernels', ok: true, detail };
 }
 
 function modelCheck(): Check {

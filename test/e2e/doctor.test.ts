@@ -12,4 +12,17 @@ describe('steptree doctor', () => {
       : 'none; --prm needs a server or a folder';
     expect(checks).toContainEqual({ name: 'embedded reward model', ok: true, detail });
   });
+
+  it('says which kernels run, and that STEPTREE_NATIVE=off is why they do not', async () => {
+    const kernelsOf = async (wish: string) => {
+      const { stdout } = await runCli(['doctor', '--json'], { STEPTREE_NATIVE: wish });
+      const { checks } = JSON.parse(stdout) as { checks: { name: string; detail: string }[] };
+      return checks.find(({ name }) => name === 'native kernels')?.detail;
+    };
+    expect(await kernelsOf('off')).toBe('TypeScript twins (STEPTREE_NATIVE=off)');
+    const portable = existsSync('native/build/steptree.node')
+      ? 'portable, native/build/steptree.node'
+      : 'TypeScript twins (not built; node native/build.mjs builds them)';
+    expect(await kernelsOf('portable')).toBe(portable);
+  });
 });

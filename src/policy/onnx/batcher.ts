@@ -177,7 +177,7 @@ export class Batcher {
     job.nextSeed += 1;
     const logits = job.prefix.blocks.at(-1)?.logits;
     if (logits === undefined) return;
-    this.sampleNext(sequence, logits, 0);
+    this.sampleNext([sequence], logits);
     if (sequence.finish !== null) {
       this.finish(sequence);
       return;
@@ -219,8 +219,13 @@ export class Batcher {
     const output = await this.pass(group, embeds);
     this.stats.decodePasses += 1;
     this.stats.decodedRows += batch;
+    for (const [slot, sequence] of group.sequences.entries()) {
+      group.slots.append(slot, sequence.ownLength, output.keys, output.values, slot);
+      sequence.length += 1;
+    }
+    this.sampleNext(group.sequences, output.logits);
     // From the end, so that filling a hole with the last sequence disturbs nothing still to come.
-    for (let slot = batch - 1; slot >= 0; slot--) this.advance(group, slot, output);
+    for (let slot = batch - 1; slot >= 0; slot--) this.settle(group, slot);
   }
 
   private pass({ sequences, slots, tiles }: Group, embeds: Float32Array): Promise<DecoderOutput> {
@@ -256,12 +261,10 @@ export class Batcher {
     });
   }
 
-  private advance(group: Group, slot: number, output: DecoderOutput): void {
+  /** Lets a sequence go that has ended, and gives one whose slot is full a longer one. */
+  private settle(group: Group, slot: number): void {
     const sequence = group.sequences[slot];
     if (sequence === undefined) return;
-    group.slots.append(slot, sequence.ownLength, output.keys, output.values, slot);
-    sequence.length += 1;
-    this.sampleNext(sequence, output.logits, slot * this.decoder.shape.vocab);
     if (sequence.finish !== null) {
       this.leave(group, slot);
       this.finish(sequence);
@@ -308,18 +311,18 @@ export class Batcher {
     this.active -= 1;
   }
 
-  private sampleNext(sequence: Sequence, logits: Float32Array, offset: number): void {
-    const { sampling } = sequence.job.request;
-    const uniform = uniformAt(sequence.seed, sequence.tokens.length);
-    const { token, logprob } = this.sampler.sample(
-      logits,
-      offset,
-      sampling,
-      sequence.seen,
-      uniform,
-    );
-    sequence.push(token, logprob, this.decoder.shape.maxPositions);
-    this.stats.decodedTokens += 1;
+  /** Draws the next token of each sequence from its row of logits. */
+  private sampleNext(sequences: readonly Sequence[], logits: Float32Array): void {
+    const draws = sequences.map(({ job, seen, seed, tokens }) => ({
+      sampling: job.request.sampling,
+      seen,
+      uniform: uniformAt(seed, tokens.length),
+    }));
+    const sampled = this.sampler.sample(logits, draws);
+    for (const [row, { token, logprob }] of sampled.entries()) {
+      sequences[row]?.push(token, logprob, this.decoder.shape.maxPositions);
+    }
+    this.stats.decodedTokens += sampled.length;
   }
 
   private finish(sequence: Sequence): void {

@@ -1,3 +1,5 @@
+import { type Kernels, kernels, SETTINGS, writeSettings } from '../../../native/index.js';
+import { SteptreeError } from '../../../search/errors.js';
 import type { SamplingOptions } from '../../../search/types.js';
 
 /** One sampled token and its log-probability (nats) under the model's own distribution, before
@@ -7,155 +9,57 @@ export interface SampledToken {
   readonly logprob: number;
 }
 
-/** Draws tokens from logits. Holds scratch space for one vocabulary, so one per thread is enough;
- *  nothing is kept between calls, and a draw depends on its arguments alone. */
+/** How one row of logits is drawn from. */
+export interface Draw {
+  readonly sampling: SamplingOptions;
+  /** 1 for every token of the prompt and the text so far; read only with a repetition penalty. */
+  readonly seen: Uint8Array | null;
+  /** In [0, 1). */
+  readonly uniform: number;
+}
+
+/** Draws tokens from logits, by the rule of native/sampling.ts. Holds scratch space, so one per thread
+ *  is enough; nothing is kept between calls, and a draw depends on its row and its `Draw` alone. */
 export class Sampler {
-  private readonly scaled: Float32Array;
-  private readonly weights: Float64Array;
+  private settings = new Float64Array(0);
+  private tokens = new Int32Array(0);
+  private logprobs = new Float64Array(0);
 
-  /** @param vocabSize number of logits per row */
-  constructor(private readonly vocabSize: number) {
-    this.scaled = new Float32Array(vocabSize);
-    this.weights = new Float64Array(vocabSize);
-  }
+  /** @param vocab number of logits per row */
+  constructor(
+    private readonly vocab: number,
+    private readonly using: Kernels = kernels(),
+  ) {}
 
-  /** The next token. Filters apply in the order of vLLM: repetition penalty, temperature, then
-   *  min-p, top-k and top-p on the scaled distribution. Ties go to the smaller token id.
-   *  @param logits rows of vocabSize values, read at [offset, offset + vocabSize)
-   *  @param seen 1 for every token of the prompt and the text so far; read only with a penalty
-   *  @param uniform in [0, 1) */
-  sample(
-    logits: Float32Array,
-    offset: number,
-    options: SamplingOptions,
-    seen: Uint8Array | null,
-    uniform: number,
-  ): SampledToken {
-    const row = logits.subarray(offset, offset + this.vocabSize);
-    const best = argmax(row);
-    const logSum = logSumExp(row, row[best] ?? 0, this.weights);
-    const penalised =
-      options.repetitionPenalty !== 1 && seen !== null
-        ? this.penalise(row, seen, options.repetitionPenalty)
-        : row;
-    const token = this.pick(
-      penalised,
-      row === penalised ? best : argmax(penalised),
-      options,
-      uniform,
-    );
-    return { token, logprob: (row[token] ?? 0) - logSum };
-  }
-
-  private pick(row: Float32Array, best: number, options: SamplingOptions, uniform: number): number {
-    if (options.temperature === 0) return best;
-    const { weights } = this;
-    const top = row[best] ?? 0;
-    // At temperature 1 without a penalty logSumExp has left these very weights here.
-    if (options.temperature !== 1 || row === this.scaled) {
-      const inverse = 1 / options.temperature;
-      for (let id = 0; id < row.length; id++) {
-        weights[id] = expOfDrop((top - (row[id] ?? 0)) * inverse);
-      }
+  /** The next token of each row.
+   *  @param logits [draws, vocab]
+   *  @throws SteptreeError ONNX_LOGITS for a row with NaN, or without a finite largest logit */
+  sample(logits: Float32Array, draws: readonly Draw[]): SampledToken[] {
+    const rows = draws.length;
+    this.reserve(rows);
+    const { vocab, settings, tokens, logprobs } = this;
+    for (let row = 0; row < rows; row++) {
+      const draw = draws[row];
+      if (draw !== undefined) writeSettings(settings, row, draw.sampling, draw.uniform);
     }
-    filterWeights(weights, options);
-    return draw(weights, uniform, best);
-  }
-
-  private penalise(row: Float32Array, seen: Uint8Array, penalty: number): Float32Array {
-    const { scaled } = this;
-    for (let id = 0; id < row.length; id++) {
-      const logit = row[id] ?? 0;
-      scaled[id] = seen[id] === 1 ? (logit > 0 ? logit / penalty : logit * penalty) : logit;
+    const seen = draws.map((draw) => draw.seen);
+    const bad = this.using.sample({ logits, vocab, rows, settings, seen }, tokens, logprobs);
+    if (bad >= 0) {
+      throw new SteptreeError(
+        'ONNX_LOGITS',
+        `the decoder gave logits that are no numbers for sequence ${bad} of ${rows}; export the folder again, or try --decoder merged`,
+        { sequence: bad, sequences: rows },
+      );
     }
-    return scaled;
+    return draws.map((_, row) => ({ token: tokens[row] ?? 0, logprob: logprobs[row] ?? 0 }));
   }
-}
 
-function argmax(row: Float32Array): number {
-  let best = 0;
-  let top = row[0] ?? 0;
-  for (let id = 1; id < row.length; id++) {
-    const logit = row[id] ?? 0;
-    if (logit > top) {
-      top = logit;
-      best = id;
-    }
+  private reserve(rows: number): void {
+    if (this.tokens.length >= rows) return;
+    this.settings = new Float64Array(rows * SETTINGS);
+    this.tokens = new Int32Array(rows);
+    this.logprobs = new Float64Array(rows);
   }
-  return best;
-}
-
-/** ln Σ exp(row); leaves exp(row - top) in `weights`. */
-function logSumExp(row: Float32Array, top: number, weights: Float64Array): number {
-  let sum = 0;
-  for (let id = 0; id < row.length; id++) {
-    const weight = expOfDrop(top - (row[id] ?? 0));
-    weights[id] = weight;
-    sum += weight;
-  }
-  return top + Math.log(sum);
-}
-
-/** Steps per halving and number of halvings in the table of `expOfDrop`. */
-const STEPS = 16;
-const HALVINGS = 64;
-const POWERS = Float64Array.from({ length: STEPS * HALVINGS + 1 }, (_, k) => 2 ** (-k / STEPS));
-
-/** e^-drop for drop >= 0, to 1e-8 of its value, and 0 below 2^-64. A vocabulary of these is most of
- *  what sampling costs, and Math.exp takes several times as long. */
-export function expOfDrop(drop: number): number {
-  const steps = drop * (STEPS * Math.LOG2E);
-  if (!(steps < STEPS * HALVINGS)) return 0;
-  const nearest = (steps + 0.5) | 0;
-  const rest = (nearest - steps) * (Math.LN2 / STEPS);
-  // |rest| <= ln 2 / 32, so the next term of the series is below 1e-8.
-  return (POWERS[nearest] ?? 0) * (1 + rest * (1 + rest * (0.5 + rest * (1 / 6))));
-}
-
-/** Zeroes the weights that min-p, top-k and top-p exclude. The largest weight is 1. */
-function filterWeights(weights: Float64Array, options: SamplingOptions): void {
-  if (options.minP > 0) {
-    for (let id = 0; id < weights.length; id++) {
-      if ((weights[id] ?? 0) < options.minP) weights[id] = 0;
-    }
-  }
-  const topK = options.topK > 0 ? options.topK : weights.length;
-  if (topK >= weights.length && options.topP >= 1) return;
-  const order = heaviestFirst(weights);
-  const kept = Math.min(topK, order.length);
-  let sum = 0;
-  for (let rank = 0; rank < kept; rank++) sum += weights[order[rank] ?? 0] ?? 0;
-  let reached = 0;
-  let rank = 0;
-  // The token that crosses topP is still in, so at least one token stays.
-  while (rank < kept && (rank === 0 || reached < options.topP * sum)) {
-    reached += weights[order[rank] ?? 0] ?? 0;
-    rank += 1;
-  }
-  for (; rank < order.length; rank++) weights[order[rank] ?? 0] = 0;
-}
-
-function heaviestFirst(weights: Float64Array): number[] {
-  const ids: number[] = [];
-  for (let id = 0; id < weights.length; id++) {
-    // exp of less than -40 against the top can't change a cumulative sum that matters.
-    if ((weights[id] ?? 0) > 1e-17) ids.push(id);
-    else weights[id] = 0;
-  }
-  return ids.sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
-}
-
-function draw(weights: Float64Array, uniform: number, fallback: number): number {
-  let sum = 0;
-  for (let id = 0; id < weights.length; id++) sum += weights[id] ?? 0;
-  let left = uniform * sum;
-  for (let id = 0; id < weights.length; id++) {
-    const weight = weights[id] ?? 0;
-    if (weight > 0 && left < weight) return id;
-    left -= weight;
-  }
-  // Rounding can leave a crumb after the last weight.
-  return fallback;
 }
 
 /** A number in [0, 1) that depends on nothing but the seed and the position of the token, so that

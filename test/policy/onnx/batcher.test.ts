@@ -35,7 +35,9 @@ function alone(embeddings: readonly number[], seed: number, options = sampling):
   const tokens: number[] = [];
   while (tokens.length < options.maxTokens && tokens.at(-1) !== END) {
     const logits = hashLogits([...embeddings, ...tokens.map((token) => token + 1)]);
-    tokens.push(sampler.sample(logits, 0, options, null, uniformAt(seed, tokens.length)).token);
+    const uniform = uniformAt(seed, tokens.length);
+    const [sampled] = sampler.sample(logits, [{ sampling: options, seen: null, uniform }]);
+    tokens.push(sampled?.token ?? -1);
   }
   return tokens;
 }
