@@ -123,6 +123,7 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
     ['logits', ...presents],
   );
   const takesPositions = session.inputNames.includes('position_ids');
+  const takesBranch = session.inputNames.includes('use_cache_branch');
   const pastFeeds = pastFeeder(shape);
   return {
     name: 'merged',
@@ -135,6 +136,8 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
       if (takesPositions) {
         feeds.position_ids = new Tensor('int64', positions(input), [batch, tokens]);
       }
+      // Older exports hold two graphs, one of which does without a past.
+      if (takesBranch) feeds.use_cache_branch = new Tensor('bool', [past > 0], [1]);
       const results = await session.run(feeds);
       const rows = (kind: string): NewRows[] =>
         Array.from({ length: shape.layers }, (_, layer) => ({
