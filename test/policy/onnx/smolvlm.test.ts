@@ -93,4 +93,18 @@ describe('a folder of SmolVLM, small and with random weights', () => {
       }
     },
   );
+
+  it('says how little of what sequences on their own would compute it computed', async () => {
+    const policy = await open({});
+    const [one] = golden;
+    if (one === undefined) throw new Error('no golden continuation');
+    expect((await policy.stats()).computedShare).toBe(1);
+    const request = { ...greedy(problemOf(one, 0), 5), seeds: [1, 2] };
+    await policy.sample(request);
+    // The prompt once and 4 passes of 2 sequences, against 2 * (prompt + 4).
+    const prompt = one.promptTokens.length;
+    const { computedTokens, naiveTokens, computedShare } = await policy.stats();
+    expect([computedTokens, naiveTokens]).toEqual([prompt + 8, 2 * (prompt + 4)]);
+    expect(computedShare).toBeCloseTo((prompt + 8) / (2 * prompt + 8), 12);
+  });
 });
