@@ -39,7 +39,7 @@ export function modelSize({ text_config: text, vision_config: vision }: ConfigJs
   const attention = (2 * heads + 2 * kvHeads) * headDim;
   const patches = (vision.image_size / vision.patch_size) ** 2;
   const tower = 4 * vision.hidden_size ** 2 + 2 * vision.hidden_size * vision.intermediate_size;
-  const pixels = vision.num_channels * vision.patch_size ** 2;
+  const pixels = (vision.num_channels ?? 3) * vision.patch_size ** 2;
   const projector = (vision.hidden_size + hidden) * hidden;
   return {
     text: {
@@ -76,7 +76,7 @@ export interface ConfigJson {
     readonly num_hidden_layers: number;
     readonly image_size: number;
     readonly patch_size: number;
-    readonly num_channels: number;
+    readonly num_channels?: number;
   };
 }
 

@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { Problem, SamplingOptions } from '../../search/types.js';
 import { createOnnxPolicy, type OnnxPolicy } from '../../src/policy/onnx/index.js';
 import { benchFacts } from '../facts.js';
 import { figmathProblems } from '../figmath-problems.js';
-import { matmulGraph, type Product } from './matmul-graph.js';
+import { type Ceilings, measureCeilings } from './ceilings.js';
 import { type ModelSize, modelSize, type Workload, workFloor } from './onnx-floor.js';
 
 /** How far the ONNX host is from what this machine could do. In every round: the ceilings (the matrix
@@ -26,12 +24,6 @@ const SAMPLING: SamplingOptions = {
   repetitionPenalty: 1,
   maxTokens: 160,
 };
-
-/** Of one thread in its fastest stretches, or of several at once, summed. */
-interface Ceilings {
-  readonly gflops: number;
-  readonly copyGbps: number;
-}
 
 interface Measured {
   readonly tokens: number;
@@ -75,69 +67,6 @@ async function main(): Promise<void> {
 
 const rate = ({ tokens, seconds }: Measured) => Math.round(tokens / seconds);
 const cpuRate = ({ tokens, cpuSeconds }: Measured) => Math.round(tokens / cpuSeconds);
-
-/** The products of one decode step, and a buffer as large as its keys and values. */
-function ceilingWork(size: ModelSize, rows: number): { products: Product[]; bytes: number } {
-  const { hidden, layers, vocab, intermediate, heads, kvHeads, headDim } = size.text;
-  const layer = [
-    { from: hidden, to: (heads + 2 * kvHeads) * headDim },
-    { from: heads * headDim, to: hidden },
-    { from: hidden, to: intermediate },
-    { from: hidden, to: intermediate },
-    { from: intermediate, to: hidden },
-  ];
-  const products = Array.from({ length: layers }, () => layer).flat();
-  return { products: [...products, { from: hidden, to: vocab }], bytes: rows * 32 * size.kvBytes };
-}
-
-/** Ceilings of `threads` threads at once, summed. */
-async function measureCeilings(size: ModelSize, rows: number, threads: number): Promise<Ceilings> {
-  const parts = await Promise.all(
-    Array.from({ length: threads }, () => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: { size, rows } });
-      return new Promise<Ceilings>((resolve, reject) => {
-        worker.once('message', resolve);
-        worker.once('error', reject);
-      });
-    }),
-  );
-  return {
-    gflops: parts.reduce((sum, part) => sum + part.gflops, 0),
-    copyGbps: parts.reduce((sum, part) => sum + part.copyGbps, 0),
-  };
-}
-
-/** In a worker: the best of many short stretches, which other work disturbs least. */
-async function ceilingWorker(size: ModelSize, rows: number): Promise<Ceilings> {
-  const { products, bytes } = ceilingWork(size, rows);
-  const session = await InferenceSession.create(matmulGraph(products, rows), {
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
-  });
-  const feeds: Record<string, Tensor> = {};
-  for (const name of session.inputNames) {
-    const width = Number(name.slice(1));
-    const data = Float32Array.from({ length: rows * width }, (_, i) => Math.cos(i));
-    feeds[name] = new Tensor('float32', data, [rows, width]);
-  }
-  const flops = products.reduce((sum, { from, to }) => sum + 2 * rows * from * to, 0);
-  let fastest = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 200; i++) {
-    const start = performance.now();
-    await session.run(feeds);
-    fastest = Math.min(fastest, performance.now() - start);
-  }
-  await session.release();
-  const [from, to] = [Buffer.alloc(bytes, 1), Buffer.alloc(bytes, 2)];
-  let copy = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 60; i++) {
-    const start = performance.now();
-    from.copy(to);
-    copy = Math.min(copy, performance.now() - start);
-  }
-  return { gflops: flops / fastest / 1e6, copyGbps: bytes / copy / 1e6 };
-}
 
 async function measureHost(
   folder: string,
@@ -254,5 +183,4 @@ const round = (value: number) => Math.round(value * 100) / 100;
 const median = (values: readonly number[]) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
-if (isMainThread) await main();
-else parentPort?.postMessage(await ceilingWorker(workerData.size, workerData.rows));
+await main();

@@ -1,12 +1,16 @@
-import { basename } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import type { Problem } from '../../search/types.js';
 import { createOnnxPolicy } from '../../src/policy/onnx/index.js';
 import { benchFacts } from '../facts.js';
+import { measureCeilings } from './ceilings.js';
+import { modelSize, workFloor } from './onnx-floor.js';
 
 /** Tokens per second and memory of the ONNX host with a model of SmolVLM-256M's size (random weights,
- *  `python training/smolvlm_folder.py --out DIR`) and one picture, at several batch sizes.
+ *  `python training/smolvlm_folder.py --out DIR`) and one picture, at several batch sizes, and what share of
+ *  the floor it is (onnx-floor.ts) at ceilings measured in the same run.
  *
  *  A token costs 0.27 GFLOP of weights, which are 0.54 GB; a tile of 512 x 512 costs some 200 GFLOP. The
  *  default picture has four tiles and the whole: a square one would have 17.
@@ -27,6 +31,7 @@ async function main(): Promise<void> {
   if (values.folder === undefined) throw new Error('--folder DIR of training/smolvlm_folder.py');
   const problem = await picturedProblem(Number(values.width), Number(values.height));
   const batches = values.batches.split(',').map(Number);
+  const size = modelSize(JSON.parse(await readFile(join(values.folder, 'config.json'), 'utf8')));
   const startedLoading = performance.now();
   const policy = await createOnnxPolicy(values.folder, {
     maxBatch: Math.max(...batches),
@@ -56,16 +61,24 @@ async function main(): Promise<void> {
       const seconds = since(started);
       const { user, system } = process.cpuUsage(before);
       const tokens = rollouts.reduce((sum, one) => sum + one.policyTokens, 0);
+      const sequences = rollouts.map((one) => ({ prompt: promptTokens, tokens: one.policyTokens }));
+      const work = { sequences, sharedBy: Math.min(batch, 16), promptTokens: 0, pictures: 0 };
+      const ceiling = await measureCeilings(size, batch, 1);
+      const floor = workFloor(size, work, batch, ceiling);
+      const share = (tokens * floor.totalUs) / (user + system);
       const rss = process.memoryUsage().rss / 2 ** 20;
       rates.push({
         batch,
         tokens,
         tokensPerSecond: round(tokens / seconds),
         tokensPerCpuSecond: round((tokens * 1e6) / (user + system)),
+        floorUs: Math.round(floor.totalUs),
+        ceiling: { gflops: round(ceiling.gflops), copyGbps: round(ceiling.copyGbps) },
+        shareOfFloor: round(share),
         rssMib: Math.round(rss),
       });
       process.stdout.write(
-        `batch ${batch}: ${(tokens / seconds).toFixed(1)} tokens/s, ${((tokens * 1e6) / (user + system)).toFixed(1)} per CPU second, ${rss.toFixed(0)} MiB resident\n`,
+        `batch ${batch}: ${(tokens / seconds).toFixed(1)} tokens/s, ${((tokens * 1e6) / (user + system)).toFixed(1)} per CPU second (${(100 * share).toFixed(0)} % of the floor), ${rss.toFixed(0)} MiB resident\n`,
       );
     }
     const peakMib = Math.round(process.resourceUsage().maxRSS / 1024);
