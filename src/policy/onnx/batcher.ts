@@ -2,7 +2,7 @@ import { BLOCK_ROWS, type Decoder, type DecoderOutput, type Embedder } from './d
 import { BufferPool, KvSlots } from './kv-slots.js';
 import { Prefiller } from './prefill.js';
 import { PrefixCache } from './prefix-cache.js';
-import { PrefixTiles, type Tile } from './prefix-tiles.js';
+import { PrefixTiles } from './prefix-tiles.js';
 import { Sampler, uniformAt } from './sampler.js';
 import { type BatchRequest, type BatchResult, Job, Sequence } from './sequence.js';
 
@@ -22,7 +22,7 @@ export interface BatcherStats {
   /** Decode passes of the graph, and prefill passes. */
   decodePasses: number;
   prefillPasses: number;
-  /** Rows of all decode passes, one for all twins; divided by decodePasses it is the mean batch. */
+  /** Sequences in all decode passes; divided by decodePasses it is the mean batch size. */
   decodedRows: number;
   /** Tokens that went through the decoder, of prompts and of sequences; and what it would have been had
    *  every sequence been run on its own, its prompt included. */
@@ -33,7 +33,6 @@ export interface BatcherStats {
 /** Sequences whose own KV is padded to the same number of rows; sequence i lies in slot i. */
 interface Group {
   readonly slots: KvSlots;
-  /** Their twins have no slots. */
   readonly sequences: Sequence[];
   /** The prefixes that its sequences share; null where all KV is a sequence's own. */
   readonly tiles: PrefixTiles | null;
@@ -48,8 +47,7 @@ const PREFILL_BATCH = 8;
 const MERGE_ROWS = 1024;
 
 /** Continuous batching: sequences of all requests join and leave at every decode step. A prompt's
- *  KV is computed once, in blocks, and copied to the slots of its sequences; sequences of a prompt that
- *  have said the same so far are computed once too, until they part. Which sequences run
+ *  KV is computed once, in blocks, and copied to the slots of its sequences. Which sequences run
  *  together is a matter of speed alone: every row of a pass is computed independently, and every
  *  draw depends on the sequence's own seed and position. */
 export class Batcher {
@@ -65,7 +63,6 @@ export class Batcher {
   };
   private jobs: Job[] = [];
   private readonly groups = new Map<number, Group>();
-  /** Sequences under way, twins included. */
   private active = 0;
   private readonly cache: PrefixCache;
   private readonly sampler: Sampler;
@@ -127,10 +124,7 @@ export class Batcher {
     this.jobs = this.jobs.filter((job) => !job.cancelled);
     for (const group of this.groups.values()) {
       for (let slot = group.sequences.length - 1; slot >= 0; slot--) {
-        const sequence = group.sequences[slot];
-        if (sequence?.job.cancelled !== true) continue;
-        this.active -= 1 + sequence.twins.length;
-        this.leave(group, slot);
+        if (group.sequences[slot]?.job.cancelled) this.leave(group, slot);
       }
     }
   }
@@ -174,41 +168,35 @@ export class Batcher {
     this.stats.computedTokens += tokens;
   }
 
-  /** Gives free places to the sequences of prefilled requests and samples their first tokens. */
+  /** Gives free slots to the sequences of prefilled requests and samples their first tokens. */
   private startSequences(): void {
     for (const job of this.jobs) {
       if (!job.prefix.complete) continue;
-      const started: Sequence[] = [];
       while (job.wantsSequences > 0 && this.active < this.options.maxBatch) {
-        const sequence = this.startSequence(job);
-        if (sequence?.finish === null) started.push(sequence);
+        this.startSequence(job);
       }
-      for (const same of bySaying(started)) this.place(same);
     }
     this.jobs = this.jobs.filter((job) => job.wantsSequences > 0);
   }
 
-  private startSequence(job: Job): Sequence | null {
+  private startSequence(job: Job): void {
     const sequence = new Sequence(job, job.nextSeed, this.decoder.shape);
     job.nextSeed += 1;
     this.stats.naiveTokens += job.request.ids.length;
     const logits = job.prefix.blocks.at(-1)?.logits;
-    if (logits === undefined) return null;
+    if (logits === undefined) return;
     this.sampleNext(sequence, logits, 0);
-    if (sequence.finish === null) this.active += 1;
-    else this.finish(sequence);
-    return sequence;
-  }
-
-  /** Gives a new sequence and its twins a slot. */
-  private place(sequence: Sequence): void {
-    const { blocks } = sequence.job.prefix;
+    if (sequence.finish !== null) {
+      this.finish(sequence);
+      return;
+    }
     const shares = this.decoder.step !== null;
     const group = this.groupFor(shares ? 0 : sequence.length);
     group.slots.reserve(group.sequences.length + 1);
-    joinTile(group, sequence);
-    if (!shares) group.slots.copyBlocks(group.sequences.length, blocks);
+    sequence.tile = group.tiles?.join(job.prefix.blocks) ?? null;
+    if (!shares) group.slots.copyBlocks(group.sequences.length, job.prefix.blocks);
     group.sequences.push(sequence);
+    this.active += 1;
   }
 
   /** The group with room for one more row after `length` own ones. */
@@ -240,7 +228,7 @@ export class Batcher {
     this.stats.decodePasses += 1;
     this.stats.decodedRows += batch;
     this.stats.computedTokens += batch;
-    for (const { twins } of group.sequences) this.stats.naiveTokens += 1 + twins.length;
+    this.stats.naiveTokens += batch;
     // From the end, so that filling a hole with the last sequence disturbs nothing still to come.
     for (let slot = batch - 1; slot >= 0; slot--) this.advance(group, slot, output);
   }
@@ -282,40 +270,14 @@ export class Batcher {
     const sequence = group.sequences[slot];
     if (sequence === undefined) return;
     group.slots.append(slot, sequence.ownLength, output.keys, output.values, slot);
-    const all = [sequence, ...sequence.twins];
-    const offset = slot * this.decoder.shape.vocab;
-    for (const one of all) {
-      one.length += 1;
-      this.sampleNext(one, output.logits, offset);
-    }
-    const going = all.filter((one) => one.finish === null);
-    this.active -= all.length - going.length;
-    this.goOn(group, slot, bySaying(going));
-    for (const one of all) if (one.finish !== null) this.finish(one);
-  }
-
-  /** The first of those that still say the same keeps the slot, the others get copies of it. */
-  private goOn(group: Group, slot: number, parted: readonly Sequence[]): void {
-    const [first, ...others] = parted;
-    const tile = group.sequences[slot]?.tile ?? null;
-    if (first === undefined) {
+    sequence.length += 1;
+    this.sampleNext(sequence, output.logits, slot * this.decoder.shape.vocab);
+    if (sequence.finish !== null) {
       this.leave(group, slot);
-      return;
+      this.finish(sequence);
+    } else if (sequence.ownLength === group.slots.rows) {
+      this.move(group, slot, this.groupFor(sequence.ownLength));
     }
-    for (const one of parted) for (const each of [one, ...one.twins]) each.tile = tile;
-    group.sequences[slot] = first;
-    const full = first.ownLength === group.slots.rows;
-    const target = full ? this.groupFor(first.ownLength) : group;
-    for (const other of others) this.copyInto(target, group, slot, other);
-    if (full) this.move(group, slot, target);
-  }
-
-  /** Gives a sequence a slot with what a slot of `from` holds. */
-  private copyInto(to: Group, from: Group, slot: number, sequence: Sequence): void {
-    to.slots.reserve(to.sequences.length + 1);
-    to.slots.copySlot(to.sequences.length, from.slots, slot, sequence.ownLength);
-    to.sequences.push(sequence);
-    joinTile(to, sequence);
   }
 
   private mergeIntoLonger(group: Group): boolean {
@@ -335,25 +297,25 @@ export class Batcher {
   private move(from: Group, slot: number, to: Group): void {
     const sequence = from.sequences[slot];
     if (sequence === undefined) return;
-    const left = sequence.tile;
-    this.copyInto(to, from, slot, sequence);
-    this.vacate(from, slot, left);
+    to.slots.reserve(to.sequences.length + 1);
+    to.slots.copySlot(to.sequences.length, from.slots, slot, sequence.ownLength);
+    to.sequences.push(sequence);
+    this.leave(from, slot);
+    sequence.tile = to.tiles?.join(sequence.job.prefix.blocks) ?? null;
+    this.active += 1;
   }
 
-  /** Frees a slot of a sequence that has ended with all its twins. */
+  /** Frees a slot; the last sequence of the group takes it. */
   private leave(group: Group, slot: number): void {
-    this.vacate(group, slot, group.sequences[slot]?.tile ?? null);
-  }
-
-  /** The last sequence of the group takes the slot. */
-  private vacate(group: Group, slot: number, tile: Tile | null): void {
+    const left = group.sequences[slot]?.tile;
     const last = group.sequences.pop();
     if (last !== undefined && slot < group.sequences.length) {
       group.slots.copySlot(slot, group.slots, group.sequences.length, last.ownLength);
       group.sequences[slot] = last;
     }
-    if (tile) group.tiles?.leave(tile);
+    if (left) group.tiles?.leave(left);
     if (group.sequences.length === 0) group.slots.release();
+    this.active -= 1;
   }
 
   private sampleNext(sequence: Sequence, logits: Float32Array, offset: number): void {
@@ -384,22 +346,4 @@ export class Batcher {
     if (this.embeds.length < floats) this.embeds = new Float32Array(floats * 2);
     return this.embeds.subarray(0, floats);
   }
-}
-
-/** Sequences with equal texts become twins of the first of them; gives these first ones. All were equal
- *  but for their last token. */
-function bySaying(sequences: readonly Sequence[]): Sequence[] {
-  const firsts: Sequence[] = [];
-  for (const sequence of sequences) {
-    sequence.twins = [];
-    const first = firsts.find(({ lastToken }) => lastToken === sequence.lastToken);
-    if (first === undefined) firsts.push(sequence);
-    else first.twins.push(sequence);
-  }
-  return firsts;
-}
-
-function joinTile({ tiles }: Group, sequence: Sequence): void {
-  const tile = tiles?.join(sequence.job.prefix.blocks) ?? null;
-  for (const one of [sequence, ...sequence.twins]) one.tile = tile;
 }

@@ -60,9 +60,6 @@ export class Sequence {
   readonly seen: Uint8Array | null;
   /** Where it reads its prompt together with others. */
   tile: Tile | null = null;
-  /** Others of its job that have said the same so far. Their next logits are the same too, so they need
-   *  no place in the batch; each draws with its own seed, and parts as soon as it draws otherwise. */
-  twins: Sequence[] = [];
 
   constructor(
     readonly job: Job,

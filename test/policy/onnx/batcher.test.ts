@@ -99,27 +99,6 @@ describe('continuous batching', () => {
     expect(batcher.stats).toMatchObject({ computedTokens: 52, naiveTokens: 172 });
   });
 
-  it('computes sequences once for as long as they say the same', async () => {
-    const ids = Array.from({ length: 40 }, (_, index) => 6 + (index % 30));
-    const cold = { ...sampling, temperature: 0.3, maxTokens: 40 };
-    const seeds = Array.from({ length: 12 }, (_, seed) => seed);
-    for (const shares of [true, false]) {
-      const settings = { maxBatch: 9, cacheBytes: 1e9 };
-      const batcher = new Batcher(hashDecoder(undefined, shares), hashEmbedder, settings);
-      const { sequences } = await batcher.submit({ ...request(ids, seeds), sampling: cold }).done;
-      const texts = sequences.map(({ tokens }) => tokens);
-      expect(texts).toEqual(seeds.map((seed) => alone(embed(ids), seed, cold)));
-      // Each of their beginnings at least once, and not each for every sequence that has it.
-      const beginnings = new Set(
-        texts.flatMap((tokens) => tokens.slice(1).map((_, end) => tokens.slice(0, end + 1).join())),
-      );
-      const rows = texts.reduce((sum, tokens) => sum + tokens.length - 1, 0);
-      expect(batcher.stats.decodedRows).toBeGreaterThanOrEqual(beginnings.size);
-      expect(batcher.stats.decodedRows).toBeLessThan(rows);
-      expect(batcher.stats.naiveTokens).toBe(12 * 40 + rows);
-    }
-  });
-
   it('never takes the KV of one picture for that of another', async () => {
     const batcher = new Batcher(hashDecoder(), hashEmbedder, { maxBatch: 8, cacheBytes: 1e9 });
     const ids = [6, IMAGE, IMAGE, 7];
