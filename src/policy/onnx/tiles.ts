@@ -1,4 +1,5 @@
-/** How Idefics3 and SmolVLM cut a picture into tiles of their tower's size. */
+/** How Idefics3 (arXiv 2408.12637) and SmolVLM (arXiv 2504.05299) cut a picture into tiles of their
+ *  tower's size. */
 
 /** Rows and columns of tiles; behind them stands one more tile, the whole picture. */
 export interface TileGrid {
