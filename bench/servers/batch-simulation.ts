@@ -1,10 +1,25 @@
 /** Continuous batching in virtual time: every decode step gives one token to each running
  *  sequence; sequences join and leave between steps. A step takes
- *  `stepBaseMs + stepPerSequenceMs · running`, the shape of a memory-bound decoder. */
+ *  `stepBaseMs + stepPerSequenceMs · running`, the shape of a memory-bound decoder.
+ *
+ *  Texts to be read (a reward model's) are worked off first come first served, at most
+ *  `readChunk` tokens a step, and lengthen the step by `readMsPerToken` each: reading is bound by
+ *  arithmetic, so it takes its time whoever shares the step. */
 export interface BatchOptions {
   readonly slots: number;
   readonly stepBaseMs: number;
   readonly stepPerSequenceMs: number;
+  /** Default 0. */
+  readonly readMsPerToken?: number;
+  /** Default 4096. */
+  readonly readChunk?: number;
+}
+
+/** A text that waits to be read. */
+interface Reading {
+  tokensLeft: number;
+  readonly arrivedMs: number;
+  readonly onDone: () => void;
 }
 
 export interface Sequence {
@@ -39,6 +54,8 @@ export class BatchSimulation {
   private segments: Segment[] = [];
   private finished = 0;
   private tokens = 0;
+  private readonly readings: Reading[] = [];
+  private readTokens = 0;
 
   constructor(private readonly options: BatchOptions) {}
 
@@ -59,6 +76,12 @@ export class BatchSimulation {
     return sequence;
   }
 
+  /** Queues a text of `tokens` ≥ 1 to be read; it needs no slot. */
+  read(tokens: number, nowMs: number, onDone: () => void): void {
+    this.advance(nowMs);
+    this.readings.push({ tokensLeft: Math.max(1, tokens), arrivedMs: nowMs, onDone });
+  }
+
   /** Frees the sequence's slot at the next step; `onDone` is not called. */
   cancel(sequence: Sequence): void {
     if (sequence.cancelled || (sequence.finishStep >= 0 && sequence.finishStep <= this.step))
@@ -72,11 +95,15 @@ export class BatchSimulation {
   advance(untilMs: number): void {
     for (;;) {
       this.admit();
+      if (this.dueReading() > 0) {
+        if (!this.readStep(untilMs)) return;
+        continue;
+      }
       if (this.runningCount === 0) {
-        const next = this.nextWaiting();
-        const idleUntil = Math.min(untilMs, next?.arrivedMs ?? untilMs);
+        const nextMs = this.nextArrivalMs();
+        const idleUntil = Math.min(untilMs, nextMs ?? untilMs);
         if (idleUntil > this.atMs) this.pass(idleUntil - this.atMs);
-        if (next === undefined || next.arrivedMs > untilMs || idleUntil < this.atMs) return;
+        if (nextMs === null || nextMs > untilMs || idleUntil < this.atMs) return;
         continue;
       }
       const stepMs = this.stepMs();
@@ -94,8 +121,9 @@ export class BatchSimulation {
   /** Virtual time of the next completion if nothing else arrives, or null when idle. */
   nextEventMs(): number | null {
     this.admit();
+    if (this.dueReading() > 0) return this.atMs + this.readStepMs();
     const first = this.firstRunning();
-    if (first === undefined) return this.nextWaiting()?.arrivedMs ?? null;
+    if (first === undefined) return this.nextArrivalMs();
     return this.atMs + Math.max(1, this.stepsToNextChange(this.stepMs())) * this.stepMs();
   }
 
@@ -105,6 +133,7 @@ export class BatchSimulation {
       waiting: this.waiting.length - this.waitingHead,
       finished: this.finished,
       tokens: this.tokens,
+      readTokens: this.readTokens,
       segments: this.segments,
     };
   }
@@ -114,6 +143,53 @@ export class BatchSimulation {
     this.segments = [];
     this.finished = 0;
     this.tokens = 0;
+    this.readTokens = 0;
+  }
+
+  /** A step that decodes one token of each running sequence and reads what is due.
+   *  @returns false if it does not end by `untilMs` */
+  private readStep(untilMs: number): boolean {
+    const stepMs = this.readStepMs();
+    if (this.atMs + stepMs > untilMs + 1e-9) return false;
+    let room = this.dueReading();
+    this.tokens += this.runningCount;
+    this.step++;
+    this.readTokens += room;
+    this.pass(stepMs);
+    while (room > 0) {
+      const [first] = this.readings;
+      if (first === undefined) break;
+      const part = Math.min(room, first.tokensLeft);
+      first.tokensLeft -= part;
+      room -= part;
+      if (first.tokensLeft > 0) continue;
+      this.readings.shift();
+      first.onDone();
+    }
+    this.leave();
+    return true;
+  }
+
+  private readStepMs(): number {
+    const decodeMs = this.runningCount === 0 ? 0 : this.stepMs();
+    return decodeMs + this.dueReading() * (this.options.readMsPerToken ?? 0);
+  }
+
+  /** Tokens of waiting texts that the next step reads. */
+  private dueReading(): number {
+    const chunk = this.options.readChunk ?? 4096;
+    let due = 0;
+    for (const { tokensLeft, arrivedMs } of this.readings) {
+      if (arrivedMs > this.atMs || due >= chunk) break;
+      due += tokensLeft;
+    }
+    return Math.min(due, chunk);
+  }
+
+  private nextArrivalMs(): number | null {
+    const arrivals = [this.nextWaiting()?.arrivedMs, this.readings[0]?.arrivedMs];
+    const known = arrivals.filter((ms): ms is number => ms !== undefined);
+    return known.length === 0 ? null : Math.min(...known);
   }
 
   private stepMs(): number {
@@ -123,11 +199,15 @@ export class BatchSimulation {
   private stepsToNextChange(stepMs: number): number {
     const first = this.firstRunning();
     const untilDone = first === undefined ? 1 : first.finishStep - this.step;
-    const next = this.nextWaiting();
-    const full = this.runningCount >= this.options.slots || this.lacksMemory;
-    if (next === undefined || full) return untilDone;
+    const reading = this.readings[0]?.arrivedMs;
+    const waiting =
+      this.runningCount >= this.options.slots || this.lacksMemory
+        ? undefined
+        : this.nextWaiting()?.arrivedMs;
+    const nextMs = Math.min(reading ?? Infinity, waiting ?? Infinity);
+    if (nextMs === Infinity) return untilDone;
     // It arrived during this step and joins when the step is over.
-    return Math.min(untilDone, Math.max(1, Math.ceil((next.arrivedMs - this.atMs) / stepMs)));
+    return Math.min(untilDone, Math.max(1, Math.ceil((nextMs - this.atMs) / stepMs)));
   }
 
   private admit(): void {

@@ -29,6 +29,11 @@ export interface SimulatedModel {
   reply(body: Record<string, unknown>): ModelReply | null;
 }
 
+/** Where the seeds of a reply come from. `client`: from the request, as with vLLM. `state`: sample
+ *  i of a request has seed i, whatever the request says, so all clients get the same replies for
+ *  the same prefix. `server`: every request gets fresh ones, as from a server that is sent none. */
+export type ServerSeeds = 'client' | 'state' | 'server';
+
 /** What a vision-language model of today makes of a picture of 900 x 900. */
 const PICTURE_TOKENS = 1_024;
 
@@ -38,7 +43,15 @@ export function createSimulatedModel(
   problems: readonly Problem[],
   policy: SimulatedOptions,
   continuation: ServerContinuation,
+  seeds: ServerSeeds = 'client',
 ): SimulatedModel {
+  let drawn = 0;
+  const firstSeed = (body: Record<string, unknown>, n: number): number => {
+    if (seeds === 'client') return numberOr(body.seed, 0);
+    if (seeds === 'state') return 0;
+    drawn += n;
+    return drawn - n;
+  };
   const byQuestion = new Map(problems.map((problem) => [problem.question, problem]));
   const find = (text: string) =>
     byQuestion.get(text) ?? problems.find((problem) => text.includes(problem.question));
@@ -54,12 +67,14 @@ export function createSimulatedModel(
           ? stepsAfterQuestion(userText, problem)
           : splitter.split(assistantText);
       const untilStep = Array.isArray(body.stop) && body.stop.includes('\n\n');
+      const n = numberOr(body.n, 1);
+      const first = firstSeed(body, n);
       const rollouts = simulateRollouts(
         {
           problem,
           prefix: given,
           until: untilStep ? 'step' : 'end',
-          seeds: Array.from({ length: numberOr(body.n, 1) }, (_, i) => numberOr(body.seed, 0) + i),
+          seeds: Array.from({ length: n }, (_, i) => first + i),
           sampling: samplingOf(body),
         },
         policy,
@@ -130,7 +145,7 @@ function samplingOf(body: Record<string, unknown>): SamplingOptions {
     topP: numberOr(body.top_p, 1),
     minP: numberOr(body.min_p, 0),
     repetitionPenalty: numberOr(body.repetition_penalty, 1),
-    maxTokens: numberOr(body.max_tokens, 16),
+    maxTokens: numberOr(body.max_tokens, numberOr(body.max_completion_tokens, 16)),
   };
 }
 

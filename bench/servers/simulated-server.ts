@@ -16,8 +16,10 @@ import {
   type ModelChoice,
   type ModelReply,
   type ServerContinuation,
+  type ServerSeeds,
   type SimulatedModel,
 } from './simulated-model.js';
+import { createSimulatedScorer, type ReadText, type SimulatedScorer } from './simulated-scorer.js';
 
 /** Shares of the completion requests that fail, each in [0, 1], together at most 1. */
 export interface Faults {
@@ -47,6 +49,11 @@ export interface SimulatedServerOptions {
   /** Virtual milliseconds per real one; 0 answers at once, without simulating time. */
   readonly speedup?: number;
   readonly continuation?: ServerContinuation;
+  readonly seeds?: ServerSeeds;
+  /** Virtual ms per token that the reward model behind `/pooling` reads; default 0. */
+  readonly readMsPerToken?: number;
+  /** `shared`: it takes its time from the policy's steps. `own`: it has a machine to itself. */
+  readonly readDevice?: 'shared' | 'own';
   readonly faults?: Faults;
   readonly faultSeed?: number;
   /** Told of every request that is left hanging. */
@@ -66,6 +73,8 @@ export interface SimulatedServerStats extends OccupancyStats {
   readonly requests: number;
   readonly finishedSequences: number;
   readonly tokens: number;
+  /** Tokens that the reward model has read. */
+  readonly readTokens: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly cache: CacheStats;
   /** Share of one core that this process used since the last reset; near 1, results are off. */
@@ -114,7 +123,10 @@ export async function startSimulatedServer(
 
 class ServerSimulation {
   private readonly model: SimulatedModel;
+  private readonly scorer: SimulatedScorer;
   private readonly batch: BatchSimulation;
+  /** Where texts are read: `batch` itself if the two models share a machine. */
+  private readonly reader: BatchSimulation;
   private readonly slots: number;
   private readonly speedup: number;
   private readonly draw: () => number;
@@ -129,14 +141,19 @@ class ServerSimulation {
 
   constructor(private readonly options: SimulatedServerOptions) {
     const policy = simulatedOptions.parse(options.policy ?? {});
-    this.model = createSimulatedModel(options.problems, policy, options.continuation ?? 'flags');
+    const { problems, continuation = 'flags', seeds } = options;
+    this.model = createSimulatedModel(problems, policy, continuation, seeds);
+    this.scorer = createSimulatedScorer(problems);
     this.slots = options.slots ?? 256;
     this.speedup = options.speedup ?? 0;
-    this.batch = new BatchSimulation({
+    const shape = {
       slots: this.slots,
       stepBaseMs: options.stepBaseMs ?? 10,
       stepPerSequenceMs: options.stepPerSequenceMs ?? 0.06,
-    });
+      readMsPerToken: options.readMsPerToken ?? 0,
+    };
+    this.batch = new BatchSimulation(shape);
+    this.reader = options.readDevice === 'own' ? new BatchSimulation(shape) : this.batch;
     this.cache = new PrefixCache(options.cacheBlocks ?? 25_000);
     this.faults = options.faults ?? {};
     this.draw = createRandom(`faults ${options.faultSeed ?? 0}`);
@@ -150,7 +167,8 @@ class ServerSimulation {
     else if (path === '/stats/reset') {
       this.resetStats();
       sendJson(response, 200, {});
-    } else if (/^\/v1\/(chat\/)?completions$/.test(path)) void this.complete(request, response);
+    } else if (path === '/pooling') void this.pool(request, response);
+    else if (/^\/v1\/(chat\/)?completions$/.test(path)) void this.complete(request, response);
     else sendJson(response, 404, errorBody(`no such path: ${path}`));
   }
 
@@ -165,6 +183,7 @@ class ServerSimulation {
       requests: this.requests,
       finishedSequences: finished,
       tokens,
+      readTokens: this.reader.stats().readTokens,
       faults: { ...this.faultCounts },
       cache: this.cache.stats(),
       cpuShare: (used.user + used.system) / 1000 / (performance.now() - this.cpuFromMs),
@@ -173,6 +192,7 @@ class ServerSimulation {
 
   resetStats(): void {
     this.batch.resetStats();
+    this.reader.resetStats();
     this.cache.resetStats();
     this.requests = 0;
     this.faultCounts = {};
@@ -203,6 +223,10 @@ class ServerSimulation {
       this.fail(fault, response);
       return;
     }
+    if (body.logprobs === true && body.max_tokens === 1) {
+      await this.score(body, response);
+      return;
+    }
     const reply = this.model.reply(body);
     if (reply === null) {
       sendJson(response, 400, errorBody('the simulated model knows no such question'));
@@ -214,6 +238,66 @@ class ServerSimulation {
     const text = JSON.stringify(this.replyBody(reply, chat, cachedTokens));
     if (fault === 'cutJson') sendCut(response, text);
     else send(response, 200, text);
+  }
+
+  /** One text as vLLM's `/pooling` takes it, or many under `batch`. */
+  private async pool(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await readJson(request);
+    if (body === null) return;
+    const bodies = Array.isArray(body.batch) ? body.batch : [body];
+    const texts = bodies.map((one) => this.scorer.pool(one));
+    if (texts.includes(null)) {
+      sendJson(response, 400, errorBody('the simulated reward model knows no such question'));
+      return;
+    }
+    const known = texts as ReadText[];
+    await Promise.all(known.map(({ tokens }) => this.readText(tokens)));
+    if (response.destroyed) return;
+    sendJson(response, 200, {
+      data: known.map(({ rows }) => ({ data: rows })),
+      usage: { prompt_tokens: known.reduce((sum, { tokens }) => sum + tokens, 0) },
+    });
+  }
+
+  /** One token of a reward model that generates, with its chances. */
+  private async score(body: Record<string, unknown>, response: ServerResponse): Promise<void> {
+    const text = this.scorer.ask(body);
+    if (text === null) {
+      sendJson(response, 400, errorBody('the simulated reward model knows no such question'));
+      return;
+    }
+    await this.readText(text.tokens - text.cachedTokens);
+    if (response.destroyed) return;
+    const [no, yes] = text.rows.at(-1) ?? [0.5, 0.5];
+    const chances = [
+      { token: 'Yes', logprob: Math.log(yes) },
+      { token: 'No', logprob: Math.log(no) },
+    ];
+    sendJson(response, 200, {
+      object: 'chat.completion',
+      model: this.options.model ?? 'simulated',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Yes' },
+          logprobs: { content: [{ ...chances[0], top_logprobs: chances }] },
+          finish_reason: 'length',
+        },
+      ],
+      usage: {
+        prompt_tokens: text.tokens,
+        completion_tokens: 1,
+        prompt_tokens_details: { cached_tokens: text.cachedTokens },
+      },
+    });
+  }
+
+  private readText(tokens: number): Promise<void> {
+    if (this.speedup === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.reader.read(tokens, this.nowMs(), resolve);
+      this.schedule();
+    });
   }
 
   private drawFault(): FaultKind | null {
@@ -324,11 +408,13 @@ class ServerSimulation {
 
   private schedule(): void {
     if (this.timer) clearTimeout(this.timer);
-    const next = this.batch.nextEventMs();
-    if (next === null) return;
+    const sims = this.reader === this.batch ? [this.batch] : [this.batch, this.reader];
+    const events = sims.map((sim) => sim.nextEventMs()).filter((ms) => ms !== null);
+    if (events.length === 0) return;
+    const next = Math.min(...events);
     this.timer = setTimeout(
       () => {
-        this.batch.advance(this.nowMs());
+        for (const sim of sims) sim.advance(this.nowMs());
         this.schedule();
       },
       Math.max(0, (next - this.nowMs()) / this.speedup),
@@ -388,7 +474,8 @@ async function readProblemLines(file: string): Promise<Problem[]> {
 }
 
 /** `node dist/bench/servers/simulated-server.js --problems FILE [--port N] [--slots N]
- *  [--speedup X] [--faults SHARE] [--continuation flags|always|never] [--policy JSON]`: prints
+ *  [--speedup X] [--faults SHARE] [--continuation flags|always|never] [--policy JSON]
+ *  [--seeds client|state|server] [--read-ms-per-token MS] [--read-device shared|own]`: prints
  *  one JSON line with its URL and serves until it is ended. `--faults` is shared out evenly
  *  among the five kinds. */
 async function main(): Promise<void> {
@@ -401,6 +488,9 @@ async function main(): Promise<void> {
       faults: { type: 'string', default: '0' },
       continuation: { type: 'string', default: 'flags' },
       policy: { type: 'string', default: '{}' },
+      seeds: { type: 'string', default: 'client' },
+      'read-ms-per-token': { type: 'string', default: '0' },
+      'read-device': { type: 'string', default: 'shared' },
     },
   });
   if (values.problems === undefined) throw new Error('--problems FILE is needed');
@@ -413,6 +503,9 @@ async function main(): Promise<void> {
     faults: Object.fromEntries(FAULT_KINDS.map((kind) => [kind, share])),
     continuation: values.continuation as ServerContinuation,
     policy: JSON.parse(values.policy),
+    seeds: values.seeds as ServerSeeds,
+    readMsPerToken: Number(values['read-ms-per-token']),
+    readDevice: values['read-device'] as 'shared' | 'own',
   });
   process.stdout.write(`${JSON.stringify({ url: server.url })}\n`);
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => void server.close());

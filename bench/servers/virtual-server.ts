@@ -8,6 +8,10 @@ import { VirtualClock } from './virtual-clock.js';
 export interface VirtualServer extends PolicyModel {
   /** Moves the clock from event to event until `work` is done. */
   drive<T>(work: Promise<T>): Promise<T>;
+  /** A reward model reads a text of so many tokens. */
+  read(tokens: number): Promise<void>;
+  /** Virtual ms since the start. */
+  nowMs(): number;
   stats(): OccupancyStats & { readonly sequences: number; readonly tokens: number };
 }
 
@@ -16,11 +20,15 @@ export interface VirtualServerOptions extends BatchOptions {
   /** Virtual time between the end of a call and the client's reaction to it, ms: what HTTP, the
    *  store and the answer check take. */
   readonly clientLatencyMs: number;
+  /** Whether texts are read by the policy's machine, or by one of their own; default: the policy's. */
+  readonly readDevice?: 'shared' | 'own';
 }
 
 export function createVirtualServer(options: VirtualServerOptions): VirtualServer {
   const batch = new BatchSimulation(options);
-  const clock = new VirtualClock([batch], options.clientLatencyMs);
+  const reader = options.readDevice === 'own' ? new BatchSimulation(options) : batch;
+  const batches = reader === batch ? [batch] : [batch, reader];
+  const clock = new VirtualClock(batches, options.clientLatencyMs);
   return {
     name: 'virtual',
     sample(request: SampleRequest): Promise<SampleReply> {
@@ -36,6 +44,13 @@ export function createVirtualServer(options: VirtualServerOptions): VirtualServe
         }
       });
     },
+    read(tokens: number): Promise<void> {
+      clock.noteActivity();
+      return new Promise((deliver) => {
+        reader.read(tokens, clock.nowMs, () => clock.deliverLater(deliver));
+      });
+    },
+    nowMs: () => clock.nowMs,
     drive: (work) => clock.drive(work),
     stats() {
       const { segments, finished, tokens } = batch.stats();

@@ -27,6 +27,8 @@ export interface OccupancySettings {
   readonly speedup: number;
   /** Options of the simulated model, as JSON values. */
   readonly model: Readonly<Record<string, unknown>>;
+  /** More flags of `simulated-server.js`. */
+  readonly serverFlags?: readonly string[];
 }
 
 /** How full one way of running kept the server. */
@@ -137,11 +139,12 @@ export function occupancyTable(results: readonly Occupancy[]): string {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
-interface ServerProcess extends MeasuredServer {
+export interface ServerProcess extends MeasuredServer {
   close(): Promise<void>;
 }
 
-async function spawnServer(
+/** A simulated server of its own process, which knows the problems. */
+export async function spawnServer(
   problems: readonly Problem[],
   settings: OccupancySettings,
 ): Promise<ServerProcess> {
@@ -154,6 +157,7 @@ async function spawnServer(
     [
       ...[script, '--problems', file, '--slots', String(settings.slots)],
       ...['--speedup', String(settings.speedup), '--policy', JSON.stringify(settings.model)],
+      ...(settings.serverFlags ?? []),
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
@@ -172,7 +176,7 @@ async function spawnServer(
   };
 }
 
-async function callServer(url: string, path: string): Promise<unknown> {
+export async function callServer(url: string, path: string): Promise<unknown> {
   const response = await fetch(url.replace(/\/v1$/, path));
   return response.json();
 }

@@ -26,6 +26,12 @@ export const simulatedOptions = z
       .describe("how many steps a solution may be longer or shorter than its problem's own length"),
     minStepTokens: z.int().min(4).default(12).describe('least tokens (words) of a step'),
     maxStepTokens: z.int().min(4).default(40).describe('most tokens (words) of a step'),
+    stepLengths: z
+      .enum(['even', 'long-tail'])
+      .default('even')
+      .describe(
+        'even: all lengths from least to most alike; long-tail: exponential above the least with the same mean, as the steps of recorded solutions are',
+      ),
     errorRate: rate().default(0.2).describe('chance that a step after right steps is wrong'),
     recoverRate: rate().default(0.08).describe('chance that a step after an error corrects it'),
     difficultySpread: rate()
@@ -157,7 +163,7 @@ function workStep(
   const start =
     !state.before && state.right ? 'correcting the slip' : PHRASES[Math.floor(draw() * 4)];
   const head = `(${position}) ${start} = ${value}`;
-  const count = drawBetween(options.minStepTokens, options.maxStepTokens, draw) - countWords(head);
+  const count = drawStepTokens(options, draw) - countWords(head);
   // A turn through a fixed sentence: one random number a step, not one a word.
   const turn = Math.floor(draw() * FILLER_WORDS.length);
   const filler = Array.from(
@@ -204,7 +210,7 @@ function drawLength(problemId: string, options: SimulatedOptions, draw: () => nu
 }
 
 /** Whether no error is in force after the prefix: its last step shows the right value. */
-function isRight(problemId: string, prefix: readonly Step[]): boolean {
+export function isRight(problemId: string, prefix: readonly Step[]): boolean {
   const shown = /^\((\d+)\) .*? = (\d+)/.exec(prefix.at(-1) ?? '');
   return shown === null || Number(shown[2]) === rightValue(problemId, Number(shown[1]));
 }
@@ -236,6 +242,12 @@ function promptTokens(request: SampleRequest): number {
 
 function countWords(text: string): number {
   return text.split(' ').length;
+}
+
+function drawStepTokens(options: SimulatedOptions, draw: () => number): number {
+  const { minStepTokens: least, maxStepTokens: most } = options;
+  if (options.stepLengths === 'even') return drawBetween(least, most, draw);
+  return least + Math.floor((-Math.log(1 - draw()) * (most - least)) / 2);
 }
 
 function drawBetween(least: number, most: number, draw: () => number): number {

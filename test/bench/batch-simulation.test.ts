@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { BatchSimulation } from '../../bench/servers/batch-simulation.js';
+import { type BatchOptions, BatchSimulation } from '../../bench/servers/batch-simulation.js';
 import { occupancyStats } from '../../bench/servers/occupancy-stats.js';
 
 // Steps of 10 ms alone, 12 ms for two, 14 ms for three.
 const shape = { slots: 2, stepBaseMs: 8, stepPerSequenceMs: 2 };
 
-function simulate(slots = shape.slots) {
+function simulate(slots = shape.slots, more: Partial<BatchOptions> = {}) {
   const done: string[] = [];
-  const batch = new BatchSimulation({ ...shape, slots });
+  const batch = new BatchSimulation({ ...shape, slots, ...more });
   const submit = (name: string, tokens: number, atMs: number) =>
     batch.submit(tokens, atMs, () => done.push(name));
   return { batch, done, submit };
@@ -79,6 +79,42 @@ describe('the batch simulation', () => {
     expect(done).toEqual(['b']);
     batch.cancel(a);
     expect(batch.stats()).toMatchObject({ running: 0, waiting: 0 });
+  });
+
+  it('lengthens the steps in which it reads, by the tokens and not by who waits', () => {
+    const { batch, done, submit } = simulate(2, { readMsPerToken: 0.5, readChunk: 20 });
+    submit('a', 3, 0);
+    batch.read(30, 0, () => done.push('text'));
+    // Two steps of 10 ms, one reading 20 tokens, one the other 10: 20 ms, then 15; then a alone.
+    expect(batch.nextEventMs()).toBe(20);
+    batch.advance(34.9);
+    expect(done).toEqual([]);
+    batch.advance(35);
+    expect(done).toEqual(['text']);
+    batch.advance(45);
+    expect(done).toEqual(['text', 'a']);
+    expect(batch.stats()).toMatchObject({ readTokens: 30, tokens: 3, running: 0 });
+  });
+
+  it('reads without steps where nothing is decoded', () => {
+    const { batch, done } = simulate(2, { readMsPerToken: 0.5 });
+    batch.read(30, 10, () => done.push('text'));
+    expect(batch.nextEventMs()).toBe(25);
+    batch.advance(25);
+    expect(done).toEqual(['text']);
+    expect(batch.nextEventMs()).toBeNull();
+  });
+
+  it('lets a text that arrives during a step wait for its end', () => {
+    const { batch, done, submit } = simulate(2, { readMsPerToken: 0.5 });
+    submit('a', 2, 0);
+    batch.read(4, 5, () => done.push('text'));
+    // a alone until 10 ms, then a step of 10 ms that also reads for 2.
+    expect(batch.nextEventMs()).toBe(10);
+    batch.advance(10);
+    expect(batch.nextEventMs()).toBe(22);
+    batch.advance(22);
+    expect(done).toEqual(['text', 'a']);
   });
 
   it('comes to the same end in one stride as in many', () => {

@@ -7,6 +7,7 @@ import {
 import { REFERENCE_OPTIONS, referenceLoop } from '../../bench/speed/reference-loop.js';
 import type { SampleRequest } from '../../search/types.js';
 import { createSimulatedPolicy } from '../../src/policy/simulated.js';
+import { createScorer, scorerSettings } from '../../src/scorer/index.js';
 import { cats, defaultSimulation, manyProblems, request } from '../policy/samples.js';
 
 const servers: SimulatedServer[] = [];
@@ -55,6 +56,29 @@ describe('the simulated server', () => {
     expect(body.usage.completion_tokens).toBe(
       rollouts.reduce((sum, rollout) => sum + rollout.policyTokens, 0),
     );
+  });
+
+  it('gives all clients the same replies for a prefix, or fresh ones to everybody', async () => {
+    const texts = async (server: SimulatedServer, seed: number) =>
+      (await chat(server, { n: 2, seed })).body.choices.map((choice) => choice.message.content);
+    const byState = await start({ seeds: 'state' });
+    expect(await texts(byState, 5)).toEqual(await texts(byState, 9));
+    const fresh = await start({ seeds: 'server' });
+    expect(await texts(fresh, 5)).not.toEqual(await texts(fresh, 5));
+  });
+
+  it('scores paths as a reward model behind /pooling and behind logprobs, alike', async () => {
+    const server = await start();
+    const paths = [['(1) wrong = 1'], ['(1) wrong = 1', `Answer: ${cats.answer}`]];
+    for (const kind of ['pooling', 'token-logits'] as const) {
+      const scorer = await createScorer(scorerSettings({ prm: server.url, prmKind: kind }));
+      const { paths: scores } = await scorer.score({ problem: cats, paths });
+      // What is wrong scores 0.65 at most, what is right 0.35 at least; the same in both ways.
+      expect(scores[0]?.steps?.[0]).toBeLessThanOrEqual(0.65);
+      expect(scores[1]?.steps?.[1]).toBeGreaterThanOrEqual(0.35);
+      expect(scores[0]?.steps?.[0]).toBeCloseTo(scores[1]?.steps?.[0] ?? Number.NaN, 9);
+      await scorer.close();
+    }
   });
 
   it('knows a problem only by its question', async () => {

@@ -124,6 +124,25 @@ describe('the simulated policy', () => {
     expect(Math.min(...shares)).toBeLessThan(0.25);
   });
 
+  it('draws long-tailed step lengths with the mean of even ones, and more far from it', async () => {
+    const lengths = async (stepLengths: 'even' | 'long-tail') => {
+      const options = { minStepTokens: 10, maxStepTokens: 90, stepLengths };
+      const rollouts = await sampleWith(options, { seeds: seeds(400) });
+      const steps = rollouts.flatMap((rollout) => rollout.steps.slice(0, -1));
+      return steps.map((step) => step.split(' ').length);
+    };
+    const mean = (values: number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+    const even = await lengths('even');
+    const tail = await lengths('long-tail');
+    // Mean 50 in both; an exponential of mean 40 above 10 passes 90 with chance exp(-2) = 13.5 %.
+    // About 1,500 steps: a standard error of 1 token and of 0.9 points; 5 of them are allowed.
+    expect(Math.abs(mean(even) - 50)).toBeLessThan(5);
+    expect(Math.abs(mean(tail) - 50)).toBeLessThan(5);
+    expect(Math.max(...even)).toBeLessThanOrEqual(90);
+    const far = tail.filter((length) => length > 90).length / tail.length;
+    expect(Math.abs(far - 0.135)).toBeLessThan(0.045);
+  });
+
   it('refuses a problem without a gold answer', async () => {
     const { answer: _, ...problem } = request().problem;
     await expect(sampleWith({}, { problem })).rejects.toMatchObject({
