@@ -163,16 +163,20 @@ def export_embedding(model, path):
 
 def decoder_weights(model):
     """The text model's weights by the graphs' names, matrices as [in, out]."""
-    text, config = model.model.language_model, model.config.text_config
-    kind = getattr(config, "rope_parameters", {}).get("rope_type", "default")
     if not isinstance(model.config.vision_feature_layer, int):
         sys.exit("expected a single vision_feature_layer")
+    return llama_weights(model.model.language_model, model.lm_head, model.config.text_config)
+
+
+def llama_weights(text, lm_head, config):
+    """The same of any Llama-style text model with its head."""
+    kind = getattr(config, "rope_parameters", {}).get("rope_type", "default")
     if config.model_type != "llama" or config.hidden_act != "silu" or kind != "default":
         sys.exit(f"expected a llama text model with silu and default rope, got {config.model_type}, {config.hidden_act}, rope {kind}")
     weights = {
         "rotary.inv_freq": array(text.rotary_emb.inv_freq),
         "norm.weight": array(text.norm.weight),
-        "lm_head.weight": array(model.lm_head.weight).T.copy(),
+        "lm_head.weight": array(lm_head.weight).T.copy(),
     }
     for index, layer in enumerate(text.layers):
         attention, mlp, name = layer.self_attn, layer.mlp, f"layers.{index}"

@@ -72,7 +72,9 @@ async function onnxCheck(): Promise<Check> {
   const name = 'onnxruntime-node';
   try {
     const ort = await import(name);
-    const providers = (ort.listSupportedBackends() as { name: string }[]).map((one) => one.name);
+    const backends = ort.listSupportedBackends() as { name: string; bundled: boolean }[];
+    // The others' libraries may or may not be installed; --onnx-provider says so when it is asked.
+    const providers = backends.map((one) => (one.bundled ? one.name : `${one.name} (not bundled)`));
     return {
       name,
       ok: true,

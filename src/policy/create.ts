@@ -107,16 +107,18 @@ async function onnxHandle(
   // Loaded only when wanted: onnxruntime is large, and other hosts need none of it.
   const { createOnnxPolicy } = await import('./onnx/host.js');
   const host = await createOnnxPolicy(folder, onnx);
-  const { systemPrompt, decoder } = onnx;
+  const { systemPrompt, decoder, onnxProvider } = onnx;
+  // Another provider rounds otherwise: its replies are others.
+  const provider = onnxProvider === 'cpu' ? {} : { provider: onnxProvider };
   return {
     kind: 'onnx',
     name: host.name,
     checksImages: true,
     takesTurns: false,
     maxInFlight,
-    identity: { host: 'onnx', model: shown, systemPrompt, decoder },
+    identity: { host: 'onnx', model: shown, systemPrompt, decoder, ...provider },
     sample: (request, abort) => host.sample(request, abort),
-    describe: () => ({ host: 'onnx', model: shown, threads: onnx.threads }),
+    describe: () => ({ host: 'onnx', model: shown, threads: onnx.threads, ...provider }),
     stats: async () => ({ ...(await host.stats()) }),
     close: () => host.close(),
   };

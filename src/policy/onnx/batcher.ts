@@ -24,6 +24,10 @@ export interface BatcherStats {
   prefillPasses: number;
   /** Sequences in all decode passes; divided by decodePasses it is the mean batch size. */
   decodedRows: number;
+  /** Tokens that went through the decoder, of prompts and of sequences; and what it would have been had
+   *  every sequence been run on its own, its prompt included. */
+  computedTokens: number;
+  naiveTokens: number;
 }
 
 /** Sequences whose own KV is padded to the same number of rows; sequence i lies in slot i. */
@@ -54,6 +58,8 @@ export class Batcher {
     decodePasses: 0,
     prefillPasses: 0,
     decodedRows: 0,
+    computedTokens: 0,
+    naiveTokens: 0,
   };
   private jobs: Job[] = [];
   private readonly groups = new Map<number, Group>();
@@ -159,6 +165,7 @@ export class Batcher {
     );
     this.stats.prefillPasses += 1;
     this.stats.computedPromptTokens += tokens;
+    this.stats.computedTokens += tokens;
   }
 
   /** Gives free slots to the sequences of prefilled requests and samples their first tokens. */
@@ -175,6 +182,7 @@ export class Batcher {
   private startSequence(job: Job): void {
     const sequence = new Sequence(job, job.nextSeed, this.decoder.shape);
     job.nextSeed += 1;
+    this.stats.naiveTokens += job.request.ids.length;
     const logits = job.prefix.blocks.at(-1)?.logits;
     if (logits === undefined) return;
     this.sampleNext([sequence], logits);
@@ -224,6 +232,8 @@ export class Batcher {
       sequence.length += 1;
     }
     this.sampleNext(group.sequences, output.logits);
+    this.stats.computedTokens += batch;
+    this.stats.naiveTokens += batch;
     // From the end, so that filling a hole with the last sequence disturbs nothing still to come.
     for (let slot = batch - 1; slot >= 0; slot--) this.settle(group, slot);
   }

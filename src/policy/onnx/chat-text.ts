@@ -1,6 +1,8 @@
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
 import type { Problem } from '../../../search/types.js';
 import type { ModelFolder } from './folder.js';
+import type { ImageLayout } from './image.js';
+import { tileCount, tileText } from './tiles.js';
 
 /** Problems as text and token ids, by a folder's chat template and tokenizer. */
 export class ChatText {
@@ -20,9 +22,15 @@ export class ChatText {
   }
 
   /** Everything up to the assistant's first word; the pictures stand before the question.
+   *  @param images one for each of the problem's pictures
    *  @param systemPrompt empty for none
    *  @throws SteptreeError ONNX_CONFIG if the template fails */
-  opening(problem: Problem, question: string, systemPrompt: string): string {
+  opening(
+    problem: Problem,
+    images: readonly ImageLayout[],
+    question: string,
+    systemPrompt: string,
+  ): string {
     const messages = [
       ...(systemPrompt === ''
         ? []
@@ -37,7 +45,7 @@ export class ChatText {
     ];
     try {
       const text = this.folder.chatTemplate.render({ messages, add_generation_prompt: true });
-      return wrapImages(text, this.folder);
+      return wrapImages(text, this.folder, images);
     } catch (error) {
       throw new SteptreeError(
         'ONNX_CONFIG',
@@ -48,24 +56,29 @@ export class ChatText {
     }
   }
 
-  /** Token ids of a text; each image token stands as often as its picture has feature rows.
+  /** Token ids of a text; each image token stands as often as its picture, or tile of one, has feature
+   *  rows.
    *  @throws SteptreeError ONNX_CONFIG if it doesn't show every picture */
-  encode(text: string, imageRows: readonly number[], problemId: string): number[] {
+  encode(text: string, images: readonly ImageLayout[], problemId: string): number[] {
     const { folder } = this;
     const ids: number[] = folder.tokenizer.encode(text, { add_special_tokens: false }).ids;
-    const pictures = ids.filter((id) => id === folder.imageToken).length;
-    if (pictures !== imageRows.length) {
+    const rows = images.flatMap(({ rows: all, grid }) => {
+      const tiles = tileCount(grid);
+      return new Array<number>(tiles).fill(all / tiles);
+    });
+    const shown = ids.filter((id) => id === folder.imageToken).length;
+    if (shown !== rows.length) {
       throw new SteptreeError(
         'ONNX_CONFIG',
-        `the chat template of ${folder.path} shows ${pictures} pictures of the ${imageRows.length} of problem ${problemId}`,
-        { path: folder.path, shown: pictures, images: imageRows.length },
+        `the chat template of ${folder.path} shows ${shown} pictures of the ${rows.length} of problem ${problemId}${rows.length === images.length ? '' : ', tiles counted'}`,
+        { path: folder.path, shown, images: rows.length },
       );
     }
     let image = 0;
     return ids.flatMap((id) => {
       if (id !== folder.imageToken) return [id];
       image += 1;
-      return new Array<number>(imageRows[image - 1] ?? 0).fill(id);
+      return new Array<number>(rows[image - 1] ?? 0).fill(id);
     });
   }
 
@@ -85,10 +98,13 @@ export class ChatText {
   }
 }
 
-/** Idefics3 and SmolVLM frame the tokens of a whole picture, which their processors add to the
- *  text. */
-function wrapImages(text: string, folder: ModelFolder): string {
+/** Idefics3 and SmolVLM frame the tokens of a picture and of its tiles, which their processors add to
+ *  the text. */
+function wrapImages(text: string, folder: ModelFolder, images: readonly ImageLayout[]): string {
   if (folder.modelType !== 'idefics3' && folder.modelType !== 'smolvlm') return text;
-  const framed = `<fake_token_around_image><global-img>${folder.imageTokenText}<fake_token_around_image>`;
-  return text.replaceAll(folder.imageTokenText, framed);
+  let image = 0;
+  return text.replaceAll(folder.imageTokenText, () => {
+    image += 1;
+    return tileText(images[image - 1]?.grid ?? null, folder.imageTokenText);
+  });
 }

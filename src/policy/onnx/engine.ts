@@ -14,24 +14,38 @@ import { bigints, floats, KvFeeds, kvNames, requireNames } from './tensors.js';
 
 export interface SessionOptions {
   readonly intraOpThreads: number;
+  readonly onnxProvider?: 'cpu' | 'cuda';
+  readonly onnxDevice?: number;
 }
 
-/** Opens a graph of the folder's onnx/ subfolder.
- *  @throws SteptreeError ONNX_GRAPH if the runtime can't load it */
+/** Opens a graph of the folder's onnx/ subfolder. There is no other provider than the chosen one to fall
+ *  back on; nodes that cuda lacks run on the CPU.
+ *  @throws SteptreeError ONNX_PROVIDER_MISSING if the provider can't be had, ONNX_GRAPH if the runtime
+ *  can't load the graph */
 export async function openSession(
   folder: string,
   name: string,
-  options: SessionOptions,
+  { intraOpThreads, onnxProvider = 'cpu', onnxDevice = 0 }: SessionOptions,
 ): Promise<InferenceSession> {
   const path = join(folder, 'onnx', name);
   try {
     return await InferenceSession.create(path, {
-      intraOpNumThreads: options.intraOpThreads,
+      intraOpNumThreads: intraOpThreads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
+      executionProviders:
+        onnxProvider === 'cuda' ? [{ name: 'cuda', deviceId: onnxDevice }] : ['cpu'],
     });
   } catch (error) {
+    if (onnxProvider === 'cuda' && /provider|cuda/i.test(errorMessage(error))) {
+      throw new SteptreeError(
+        'ONNX_PROVIDER_MISSING',
+        `--onnx-provider cuda can't be used for device ${onnxDevice}: ${errorMessage(error)}. It needs an NVIDIA GPU, CUDA 12 with cuDNN 9, and onnxruntime-node's CUDA libraries (ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node); --onnx-provider cpu runs everywhere`,
+        { provider: onnxProvider, device: onnxDevice },
+        { cause: error },
+      );
+    }
     throw new SteptreeError(
       'ONNX_GRAPH',
       `${path} could not be loaded: ${errorMessage(error)}; export the folder again`,
@@ -123,6 +137,7 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
     ['logits', ...presents],
   );
   const takesPositions = session.inputNames.includes('position_ids');
+  const takesBranch = session.inputNames.includes('use_cache_branch');
   const pastFeeds = pastFeeder(shape);
   return {
     name: 'merged',
@@ -135,6 +150,8 @@ export function mergedDecoder(session: InferenceSession, shape: DecoderShape): D
       if (takesPositions) {
         feeds.position_ids = new Tensor('int64', positions(input), [batch, tokens]);
       }
+      // Older exports hold two graphs, one of which does without a past.
+      if (takesBranch) feeds.use_cache_branch = new Tensor('bool', [past > 0], [1]);
       const results = await session.run(feeds);
       const rows = (kind: string): NewRows[] =>
         Array.from({ length: shape.layers }, (_, layer) => ({

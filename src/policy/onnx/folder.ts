@@ -5,6 +5,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
 import type { DecoderShape } from './decoder.js';
+import type { TileSettings } from './tiles.js';
 
 /** A folder in the layout of Hugging Face and transformers.js, read but for its graphs. */
 export interface ModelFolder {
@@ -26,6 +27,8 @@ export interface ModelFolder {
 export interface ImageSettings {
   /** Pixels; null keeps the picture's own size. */
   readonly size: { readonly height: number; readonly width: number } | null;
+  /** How larger pictures are cut; null where they never are. */
+  readonly tiles: TileSettings | null;
   /** Kernel of PIL's number: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic. */
   readonly resample: number;
   readonly rescaleFactor: number;
@@ -70,6 +73,7 @@ const imageSchema = z.object({
   do_resize: z.boolean().default(true),
   size: z.union([sizeSchema, z.int()]).nullish(),
   max_image_size: sizeSchema.nullish(),
+  do_image_splitting: z.boolean().default(false),
   resample: z.int().default(3),
   do_rescale: z.boolean().default(true),
   rescale_factor: z.number().default(1 / 255),
@@ -185,6 +189,7 @@ async function readImageSettings(path: string): Promise<ImageSettings> {
     own ?? (await readJson(join(path, 'processor_config.json'), nested)).image_processor;
   return {
     size: settings.do_resize ? targetSize(path, settings) : null,
+    tiles: tileSettings(settings),
     resample: settings.resample,
     rescaleFactor: settings.do_rescale ? settings.rescale_factor : 1,
     mean: settings.do_normalize ? settings.image_mean : [0, 0, 0],
@@ -192,7 +197,15 @@ async function readImageSettings(path: string): Promise<ImageSettings> {
   };
 }
 
-/** A picture is always brought to one fixed size, without tiles. */
+function tileSettings(settings: z.infer<typeof imageSchema>): TileSettings | null {
+  const { size, max_image_size: tile } = settings;
+  const longestEdge = typeof size === 'number' ? size : size?.longest_edge;
+  const edge = tile?.longest_edge;
+  if (!settings.do_image_splitting || longestEdge === undefined || edge === undefined) return null;
+  return { longestEdge, edge };
+}
+
+/** What a picture is brought to that is not cut into tiles. */
 function targetSize(
   path: string,
   settings: z.infer<typeof imageSchema>,

@@ -10,6 +10,8 @@ export interface OnnxPolicyStats extends BatcherStats {
   readonly threads: number;
   /** Mean number of sequences in a decode pass; 0 before the first one. */
   readonly meanBatch: number;
+  /** computedTokens of naiveTokens; 1 before the first request. */
+  readonly computedShare: number;
   /** Which graph decodes: `append` or `merged`. */
   readonly decoder: string;
 }
@@ -77,6 +79,8 @@ async function sumStats(threads: readonly PolicyThread[]): Promise<OnnxPolicySta
     decodePasses: 0,
     prefillPasses: 0,
     decodedRows: 0,
+    computedTokens: 0,
+    naiveTokens: 0,
   };
   for (const stats of await Promise.all(threads.map((thread) => thread.stats()))) {
     for (const key of Object.keys(sum) as (keyof BatcherStats)[]) sum[key] += stats[key];
@@ -85,6 +89,7 @@ async function sumStats(threads: readonly PolicyThread[]): Promise<OnnxPolicySta
     ...sum,
     threads: threads.length,
     meanBatch: sum.decodePasses === 0 ? 0 : sum.decodedRows / sum.decodePasses,
+    computedShare: sum.naiveTokens === 0 ? 1 : sum.computedTokens / sum.naiveTokens,
     decoder: threads[0]?.about ?? 'none',
   };
 }

@@ -63,8 +63,7 @@ export class OnnxModel {
       request.problem.images.map((image) => this.vision.encode(image)),
     );
     signal?.throwIfAborted();
-    const rows = images.map((image) => image.rows);
-    const ids = this.text.encode(request.problem, request.prefix, rows);
+    const ids = this.text.encode(request.problem, request.prefix, images);
     const { done, cancel } = this.batcher.submit({
       ids,
       imageToken: this.folder.imageToken,

@@ -26,6 +26,11 @@ export const onnxOptions = z.strictObject({
     .max(256)
     .default(1)
     .describe('threads inside one operator; more than 1 may change the last bits of logits'),
+  onnxProvider: z
+    .enum(['cpu', 'cuda'])
+    .default('cpu')
+    .describe("what runs the graphs; cuda needs the runtime's CUDA libraries and a GPU"),
+  onnxDevice: z.int().min(0).max(1023).default(0).describe('number of the GPU for cuda'),
   decoder: z
     .enum(['auto', 'append', 'merged'])
     .default('auto')

@@ -3,6 +3,7 @@ import { fillTemplate } from '../openai/prompt.js';
 import { findStop, type StepSplitter } from '../splitter.js';
 import { ChatText } from './chat-text.js';
 import type { ModelFolder } from './folder.js';
+import type { ImageLayout } from './image.js';
 import type { GeneratedSequence } from './sequence.js';
 
 export interface PromptSettings {
@@ -32,11 +33,11 @@ export class PromptText {
    *  token stands as often as its picture has feature rows.
    *  @throws SteptreeError ONNX_CONFIG if the template fails or doesn't show every picture,
    *  ONNX_PROMPT_TOO_LONG if no position is left to generate at */
-  encode(problem: Problem, prefix: readonly Step[], imageRows: readonly number[]): number[] {
+  encode(problem: Problem, prefix: readonly Step[], images: readonly ImageLayout[]): number[] {
     const question = fillTemplate(this.settings.promptTemplate, problem);
-    const opening = this.chat.opening(problem, question, this.settings.systemPrompt);
+    const opening = this.chat.opening(problem, images, question, this.settings.systemPrompt);
     const started = this.chat.withoutSpecials(this.splitter.join(prefix));
-    const ids = this.chat.encode(opening + started, imageRows, problem.id);
+    const ids = this.chat.encode(opening + started, images, problem.id);
     this.chat.checkLength(ids.length, { problemId: problem.id, steps: prefix.length, spare: 1 });
     return ids;
   }

@@ -10,6 +10,8 @@ export interface OnnxMarkerStats extends PathReaderStats {
   readonly threads: number;
   /** Mean number of blocks in a pass; 0 before the first one. */
   readonly meanBatch: number;
+  /** computedTokens of pathTokens; 1 before the first path. */
+  readonly computedShare: number;
 }
 
 /** A reward model that runs a model folder on threads of this process. */
@@ -88,5 +90,6 @@ async function sumStats(threads: readonly PrmThread[]): Promise<OnnxMarkerStats>
     ...sum,
     threads: threads.length,
     meanBatch: sum.passes === 0 ? 0 : sum.blocks / sum.passes,
+    computedShare: sum.pathTokens === 0 ? 1 : sum.computedTokens / sum.pathTokens,
   };
 }

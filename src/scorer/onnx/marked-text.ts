@@ -2,6 +2,7 @@ import type { MarkedPath } from '../../../prm/index.js';
 import { LruMap } from '../../../prm/lru.js';
 import { SteptreeError } from '../../../search/errors.js';
 import { ChatText } from '../../policy/onnx/chat-text.js';
+import type { ImageLayout } from '../../policy/onnx/image.js';
 import type { PrmFolder } from './prm-folder.js';
 
 /** A path as tokens. */
@@ -37,10 +38,10 @@ export class MarkedText {
 
   /** @throws SteptreeError ONNX_CONFIG for another marker than the model's or a template that
    *  doesn't show every picture, ONNX_PROMPT_TOO_LONG for a path beyond the model's positions */
-  encode(path: MarkedPath, imageRows: readonly number[]): MarkedTokens {
+  encode(path: MarkedPath, images: readonly ImageLayout[]): MarkedTokens {
     const segments = path.segments.map((segment) => this.plainSegment(segment));
     const together = this.apart ? 1 : segments.length;
-    const start = this.start(path, segments.slice(0, together).join(''), imageRows);
+    const start = this.start(path, segments.slice(0, together).join(''), images);
     const rest = segments.slice(together).flatMap((segment) => this.segmentIds(segment));
     const ids = [...start.ids, ...rest];
     const { id: problemId } = path.problem;
@@ -57,14 +58,19 @@ export class MarkedText {
   private start(
     { problem, question, systemPrompt }: MarkedPath,
     text: string,
-    rows: readonly number[],
+    images: readonly ImageLayout[],
   ) {
-    const key = JSON.stringify([systemPrompt, question, rows, text]);
+    const key = JSON.stringify([
+      systemPrompt,
+      question,
+      images.map(({ rows, grid }) => [rows, grid]),
+      text,
+    ]);
     const known = this.starts.get(key);
     if (known) return known;
-    const opening = this.chat.opening(problem, question, systemPrompt);
-    const ids = this.chat.encode(opening + text, rows, problem.id);
-    const openingIds = this.chat.encode(opening, rows, problem.id);
+    const opening = this.chat.opening(problem, images, question, systemPrompt);
+    const ids = this.chat.encode(opening + text, images, problem.id);
+    const openingIds = this.chat.encode(opening, images, problem.id);
     const apart = openingIds.findIndex((id, index) => id !== ids[index]);
     const start = { ids, head: apart === -1 ? openingIds.length : apart };
     this.starts.set(key, start);

@@ -56,10 +56,7 @@ export class OnnxRewardModel {
   async read(path: MarkedPath, signal?: AbortSignal): Promise<MarkedReply> {
     const images = await Promise.all(path.problem.images.map((image) => this.vision.encode(image)));
     signal?.throwIfAborted();
-    const tokens = this.text.encode(
-      path,
-      images.map((image) => image.rows),
-    );
+    const tokens = this.text.encode(path, images);
     const { done, cancel } = this.reader.submit({
       ...tokens,
       imageToken: this.folder.imageToken,

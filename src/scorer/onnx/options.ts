@@ -2,10 +2,16 @@ import { z } from 'zod';
 import { batchingOptions, tokenLogitsOptions } from '../../../prm/index.js';
 import { onnxOptions } from '../../policy/onnx/options.js';
 
-const { threads, kvCacheMb, intraOpThreads } = onnxOptions.shape;
+const { threads, kvCacheMb, intraOpThreads, onnxProvider, onnxDevice } = onnxOptions.shape;
 
 /** Options of a reward model's folder that a policy's folder has too. */
-export const onnxPrmOptions = z.strictObject({ threads, kvCacheMb, intraOpThreads });
+export const onnxPrmOptions = z.strictObject({
+  threads,
+  kvCacheMb,
+  intraOpThreads,
+  onnxProvider,
+  onnxDevice,
+});
 
 /** What decides scores beside the folder, in place of what the folder says. */
 export const onnxPrmWeights = tokenLogitsOptions.pick({

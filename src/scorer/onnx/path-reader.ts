@@ -18,7 +18,7 @@ export interface PathReaderOptions {
 export interface PathReaderStats {
   /** Paths read. */
   paths: number;
-  /** Tokens of these paths, and how many of them were computed. */
+  /** Tokens of these paths, which reading each anew would compute, and how many of them were computed. */
   pathTokens: number;
   computedTokens: number;
   /** Passes of the graph, and blocks in all of them. */

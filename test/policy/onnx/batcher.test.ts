@@ -87,6 +87,20 @@ describe('continuous batching', () => {
     expect(longer.sequences[0]?.tokens).toEqual(alone(embed([...ids, 8, 9]), 5));
   });
 
+  it('counts the tokens that it computed and those that sequences on their own would have', async () => {
+    const batcher = new Batcher(hashDecoder(), hashEmbedder, { maxBatch: 8, cacheBytes: 1e9 });
+    const ids = Array.from({ length: 40 }, (_, index) => 6 + (index % 30));
+    const four = { ...request(ids, [1, 2, 3]), sampling: { ...sampling, maxTokens: 4 } };
+    const never = { ...four, endTokens: new Set<number>() };
+    await batcher.submit(never).done;
+    // The prompt once, and 3 sequences of 4 tokens, whose first comes with the prompt: 40 + 3 * 3.
+    // On their own: 3 * (40 + 3).
+    expect(batcher.stats).toMatchObject({ computedTokens: 49, naiveTokens: 129 });
+    await batcher.submit({ ...never, seeds: [4] }).done;
+    // The prompt is there: 3 tokens more, where 43 would be.
+    expect(batcher.stats).toMatchObject({ computedTokens: 52, naiveTokens: 172 });
+  });
+
   it('never takes the KV of one picture for that of another', async () => {
     const batcher = new Batcher(hashDecoder(), hashEmbedder, { maxBatch: 8, cacheBytes: 1e9 });
     const ids = [6, IMAGE, IMAGE, 7];

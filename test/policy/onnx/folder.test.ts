@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readModelFolder } from '../../../src/policy/onnx/folder.js';
-import { pixelValues } from '../../../src/policy/onnx/image.js';
+import { tilePixels } from '../../../src/policy/onnx/image.js';
 
 const files: Record<string, unknown> = {
   'config.json': {
@@ -110,6 +110,7 @@ describe('a model folder', () => {
 describe('pixel values', () => {
   const settings = {
     size: { height: 2, width: 2 },
+    tiles: null,
     resample: 0,
     rescaleFactor: 1 / 255,
     mean: [0.5, 0.5, 0.5],
@@ -121,7 +122,8 @@ describe('pixel values', () => {
     const bytes = await sharp(Buffer.from([255, 0, 51, 0, 0, 0, 0, 0, 0, 0, 0, 255]), { raw })
       .png()
       .toBuffer();
-    const { pixels, height, width } = await pixelValues(bytes, settings);
+    const { tiles, height, width } = await tilePixels(bytes, settings);
+    const [pixels = []] = tiles;
     expect([height, width]).toEqual([2, 2]);
     // (value / 255 - 0.5) / std: 1 and -1 of the first, -2 of the second, -0.3 … of the third.
     const expected = [1, -1, -1, -1, -2, -2, -2, -2, 0.2 - 0.5, -0.5, -0.5, 0.5];
@@ -133,7 +135,8 @@ describe('pixel values', () => {
     const bytes = await sharp(Buffer.from([51, 51, 51, 128]), { raw })
       .png()
       .toBuffer();
-    const { pixels } = await pixelValues(bytes, { ...settings, std: [1, 1, 1] });
+    const { tiles } = await tilePixels(bytes, { ...settings, std: [1, 1, 1] });
+    const [pixels = []] = tiles;
     expect(pixels.length).toBe(12);
     for (const value of pixels) expect(value).toBeCloseTo(-0.3, 5);
   });

@@ -103,7 +103,9 @@ describe.skipIf(!there)(`the onnx host on ${folder}`, () => {
     for (const [index, expected] of golden.entries()) {
       const imageTokens = expected.promptTokens.filter((id) => id === model.imageToken).length;
       const { problem } = request(index);
-      expect(text.encode(problem, [], [imageTokens])).toEqual(expected.promptTokens);
+      expect(text.encode(problem, [], [{ rows: imageTokens, grid: null }])).toEqual(
+        expected.promptTokens,
+      );
       const reply = await policy.sample(
         request(index, { sampling: { ...sampling, temperature: 0, maxTokens: 200 } }),
       );

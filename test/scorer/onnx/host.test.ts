@@ -102,10 +102,7 @@ async function onePass(folder: string): Promise<(path: MarkedPath) => Promise<nu
   const vision = new VisionEncoder(session('vision_encoder'), model.images, hidden);
   return async (path) => {
     const images = await Promise.all(path.problem.images.map((image) => vision.encode(image)));
-    const { ids, head, segmentEnds } = new MarkedText(model).encode(
-      path,
-      images.map((image) => image.rows),
-    );
+    const { ids, head, segmentEnds } = new MarkedText(model).encode(path, images);
     const input = new Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length]);
     const [embeds] = Object.values(await session('embed_tokens').run({ input_ids: input }));
     const rows = Float32Array.from(embeds?.data as Float32Array);

@@ -10,7 +10,9 @@ const problem = { id: 'p', question: 'How many circles?', images: [image] };
 const OPENING = '<|im_start|>user\n<image>How many circles?<|im_end|>\n<|im_start|>assistant\n';
 
 const encode = (model: PrmFolder, steps: readonly string[], text = new MarkedText(model)) =>
-  text.encode(markedPath(problem, steps, { template: 'plain', tokens: [], marker: '' }), [3]);
+  text.encode(markedPath(problem, steps, { template: 'plain', tokens: [], marker: '' }), [
+    { rows: 3, grid: null },
+  ]);
 
 /** The whole text in one call of the tokenizer, the picture's token three times. */
 const whole = (model: PrmFolder, steps: readonly string[]): number[] => {
