@@ -13,6 +13,7 @@ import { scoreCommand } from './score.js';
 import { serveCommand } from './serve.js';
 import { solveCommand } from './solve.js';
 import { viewCommand } from './view.js';
+import { workerCommand } from './worker.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -81,6 +82,7 @@ Examples:
   $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
   $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
   $ steptree serve                                  an OpenAI-compatible API
+  $ steptree worker --queue redis://localhost:6379  grow trees of runs on many machines
   $ steptree view run                               look at its trees in a browser
   $ steptree export run --to trl --out prm-data.jsonl
 
@@ -88,6 +90,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run aga
     );
   const commands = [
     labelCommand,
+    workerCommand,
     solveCommand,
     scoreCommand,
     serveCommand,
