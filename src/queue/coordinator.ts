@@ -6,7 +6,7 @@ import { errorMessage, SteptreeError } from '../../search/errors.js';
 import type { TreeJson } from '../../search/labels/tree-json.js';
 import type { Usage } from '../../search/types.js';
 import { packageVersion } from '../config/version.js';
-import { sleep } from '../policy/sleep.js';
+import { sleep, within } from '../policy/sleep.js';
 import { Gate } from '../runtime/gate.js';
 import type { Growth, Labeller, LabellerSnapshot, LabelTask } from '../runtime/labeller.js';
 import { problemHash } from '../runtime/problem-hash.js';
@@ -140,6 +140,10 @@ export class QueueLabeller implements Labeller {
       this.workers.reduce((total, worker) => total + pick(worker), 0);
     const live = (worker: WorkerFacts) => worker.live[this.runId];
     return {
+      active: Math.min(
+        this.entries.size,
+        sum((worker) => worker.active),
+      ),
       inFlight: sum((worker) => worker.inFlight),
       maxInFlight: sum((worker) => worker.maxInFlight),
       waiting: sum((worker) => worker.waiting),
@@ -166,11 +170,11 @@ export class QueueLabeller implements Labeller {
   /** Takes back what no worker has begun, so that an interrupted run leaves no work behind; what has
    *  been begun is finished by its worker and collected by the next start. */
   async close(): Promise<void> {
-    await Promise.race([Promise.all(this.acknowledging), sleep(CLOSE_MS)]);
+    await within(CLOSE_MS, Promise.all(this.acknowledging));
     this.stop.abort(new DOMException('closed', 'AbortError'));
     await this.looking.catch(() => {});
-    await Promise.race([this.withdraw().catch(() => {}), sleep(CLOSE_MS)]);
-    await Promise.race([this.queue.close().catch(() => {}), sleep(CLOSE_MS)]);
+    await within(CLOSE_MS, this.withdraw());
+    await within(CLOSE_MS, this.queue.close());
     await this.settings.link.close();
   }
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { errorMessage, SteptreeError } from '../../search/errors.js';
 import { abortable } from '../policy/abortable.js';
-import { sleep } from '../policy/sleep.js';
+import { sleep, within } from '../policy/sleep.js';
 
 /** A connection to Redis that does not give up: commands wait for the server to come back, and the
  *  log says so. */
@@ -25,6 +25,8 @@ export interface LinkSettings {
 
 /** How often the log says again that Redis is still away. */
 const REMIND_MS = 30_000;
+/** How long a lost connection may go without a reason before the log tells of it. */
+const REASON_MS = 1_000;
 const MAX_RETRY_MS = 2_000;
 
 /** Resolves with the first connection, however long it takes.
@@ -50,7 +52,7 @@ export async function connectRedis(settings: LinkSettings): Promise<RedisLink> {
     close: async () => {
       watch.stop();
       // QUIT waits for what was sent before; a Redis that is away would let it wait forever.
-      await Promise.race([redis.quit().catch(() => {}), sleep(1_000)]);
+      await within(1_000, redis.quit());
       redis.disconnect();
     },
   };
@@ -134,25 +136,41 @@ function firstConnection(redis: Redis, shown: string, signal: AbortSignal): Prom
 function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
   let lostAt: number | null = null;
   let reason = '';
-  let reminder: NodeJS.Timeout | undefined;
+  let told = false;
+  let timer: NodeJS.Timeout | undefined;
   const away = () => `${Math.round((performance.now() - (lostAt ?? 0)) / 1000)} s`;
+  const tell = () => {
+    clearTimeout(timer);
+    const why = reason === '' ? '' : ` (${reason})`;
+    log(
+      told
+        ? `Redis at ${shown} is away for ${away()} now${why}`
+        : `Redis at ${shown} can't be reached${why}; trying again until it is back, nothing is lost`,
+    );
+    told = true;
+    timer = setTimeout(tell, REMIND_MS);
+    timer.unref();
+  };
   const lose = (why: string) => {
     if (why !== '') reason = why;
-    if (lostAt !== null) return;
-    lostAt = performance.now();
-    log(
-      `Redis at ${shown} can't be reached${why === '' ? '' : ` (${why})`}; trying again until it is back, nothing is lost`,
-    );
-    reminder = setInterval(() => log(`Redis at ${shown} is away for ${away()} now`), REMIND_MS);
-    reminder.unref();
+    lostAt ??= performance.now();
+    if (told) return;
+    if (reason !== '') tell();
+    // A broken connection gives no reason, but the next try does.
+    else timer ??= setTimeout(tell, REASON_MS).unref();
   };
   const onError = (error: Error) => lose(errorMessage(error));
   const onClose = () => lose('');
-  const onReady = () => {
-    if (lostAt !== null) log(`Redis at ${shown} is back after ${away()}`);
+  const forget = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    told = false;
     lostAt = null;
     reason = '';
-    clearInterval(reminder);
+  };
+  const onReady = () => {
+    if (told) log(`Redis at ${shown} is back after ${away()}`);
+    forget();
   };
   redis.on('error', onError);
   redis.on('close', onClose);
@@ -160,7 +178,7 @@ function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
   return {
     trouble: () => (lostAt === null ? null : `Redis away for ${away()} (${reason || 'no answer'})`),
     stop: () => {
-      clearInterval(reminder);
+      forget();
       redis.off('close', onClose);
       redis.off('ready', onReady);
       // Errors of a connection that is being closed are nobody's concern, but must have a listener.

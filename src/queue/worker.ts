@@ -11,7 +11,7 @@ import {
   type Usage,
 } from '../../search/index.js';
 import { packageVersion } from '../config/version.js';
-import { sleep } from '../policy/sleep.js';
+import { sleep, within } from '../policy/sleep.js';
 import { labelProblem } from '../runtime/label-problem.js';
 import type { JobData } from './coordinator.js';
 import { JobLost, type JobPlace, JobReplies } from './job-replies.js';
@@ -158,15 +158,14 @@ export class QueueWorker {
     if (this.active.size > 0) log(`handing ${this.active.size} problems back`);
     this.handBack.abort(new DOMException('drained', 'AbortError'));
     // Its locks run out by themselves if Redis is away.
-    const closed = worker.close().then(() => true);
-    if (await Promise.race([closed.catch(() => true), sleep(CLOSE_MS)])) return;
-    await Promise.race([worker.disconnect().catch(() => {}), sleep(1_000)]);
+    if (await within(CLOSE_MS, worker.close())) return;
+    await within(1_000, worker.disconnect());
   }
 
   private async leave(): Promise<void> {
     const { link, queueName } = this.settings;
-    await this.beating;
-    await Promise.race([deregister(link.redis, queueName, this.id).catch(() => {}), sleep(1_000)]);
+    await within(1_000, this.beating ?? Promise.resolve());
+    await within(1_000, deregister(link.redis, queueName, this.id));
     await this.runs.close();
   }
 

@@ -80,8 +80,8 @@ export class LabelRun {
     const { unseenRollouts, unseenTokens, ...places } = this.ports.labeller.snapshot();
     return {
       ...this.summary('running'),
-      ...places,
       active: live.length,
+      ...places,
       sessionRollouts: this.sessionRollouts + sum(({ usage }) => usage.rollouts) + unseenRollouts,
       sessionTokens: this.sessionTokens + sum(({ usage }) => usage.policyTokens) + unseenTokens,
       sessionSeconds: (this.ports.now() - this.startedMs) / 1000,

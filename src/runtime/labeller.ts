@@ -42,6 +42,8 @@ export interface Growth {
 }
 
 export interface LabellerSnapshot {
+  /** Problems whose trees grow now; absent if all do that were started. */
+  readonly active?: number;
   /** Sequences now at policies, of how many at most; sequences that wait. */
   readonly inFlight: number;
   readonly maxInFlight: number;
