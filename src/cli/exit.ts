@@ -56,3 +56,11 @@ export function reportError(error: unknown, json: boolean): number {
 function errorText(error: unknown): string {
   return error instanceof Error && error.stack ? error.stack : errorMessage(error);
 }
+
+/** Ends the process soon after its command has ended, should a handle that a library forgot keep it
+ *  alive: whoever stopped a worker waits for its end. */
+export function endSoon(): void {
+  setTimeout(() => process.exit(), END_MS).unref();
+}
+
+const END_MS = 2_000;

@@ -25,7 +25,7 @@ import { type Labeller, LocalLabeller } from '../runtime/labeller.js';
 import { writeRecording } from '../runtime/recording.js';
 import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
-import { EXIT } from './exit.js';
+import { EXIT, endSoon } from './exit.js';
 import { type AllLabelOptions, addLabelFlags, parseLabelOptions } from './label-options.js';
 import type { CommandIo } from './main.js';
 import { policySettings } from './policy-flags.js';
@@ -51,6 +51,7 @@ export function labelCommand(io: CommandIo): Command {
     if (given.json) process.stdout.write(`${JSON.stringify({ out: given.out, ...summary })}\n`);
     else process.stderr.write(`${summaryText(summary, given.out)}\n`);
     io.exit(exitCode(summary));
+    if (options.queue !== '') endSoon();
   });
 }
 

@@ -12,6 +12,7 @@ import type { WorkerOverrides } from '../queue/models.js';
 import { type WorkerOptions, workerOptions } from '../queue/options.js';
 import type { WorkerSnapshot, WorkerSummary } from '../queue/worker.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
+import { endSoon } from './exit.js';
 import { showLine } from './live-line.js';
 import type { CommandIo } from './main.js';
 
@@ -99,6 +100,7 @@ async function work(
   } finally {
     progress?.stop();
     await close();
+    endSoon();
   }
 }
 

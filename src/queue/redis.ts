@@ -23,6 +23,9 @@ export interface LinkSettings {
   readonly signal: AbortSignal;
 }
 
+/** How Redis refuses a user or password. */
+const REFUSAL = /WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid password/i;
+
 /** How often the log says again that Redis is still away. */
 const REMIND_MS = 30_000;
 /** How long a lost connection may go without a reason before the log tells of it. */
@@ -111,7 +114,7 @@ function firstConnection(redis: Redis, shown: string, signal: AbortSignal): Prom
     const onReady = () => end(resolve);
     const onAbort = () => end(() => reject(signal.reason));
     const onError = (error: Error) => {
-      if (!/WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid password/i.test(error.message)) return;
+      if (!REFUSAL.test(error.message)) return;
       end(() =>
         reject(
           new SteptreeError(
@@ -159,7 +162,11 @@ function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
     // A broken connection gives no reason, but the next try does.
     else timer ??= setTimeout(tell, REASON_MS).unref();
   };
-  const onError = (error: Error) => lose(errorMessage(error));
+  const onError = (error: Error) => {
+    // Who is refused at first is told by the error that ends the command.
+    if (REFUSAL.test(error.message) && lostAt === null) return;
+    lose(errorMessage(error));
+  };
   const onClose = () => lose('');
   const forget = () => {
     clearTimeout(timer);

@@ -109,7 +109,8 @@ export class QueueWorker {
       stalledInterval: Math.max(100, lockMs / 2),
       // Lost workers are counted here, by starts without a new reply (scripts.ts).
       maxStalledCount: 1_000_000_000,
-      drainDelay: Math.min(5, lockMs / 2_000),
+      // Well below the silence after which a connection is taken for dead.
+      drainDelay: Math.min(5, lockMs / 4_000),
       runRetryDelay: 1_000,
     });
     worker.on('error', (error) => this.tell(error));

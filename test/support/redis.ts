@@ -43,7 +43,7 @@ export async function startRedis(
   client.on('error', () => {});
   const start = async () => {
     child = spawn('redis-server', args, { stdio: 'ignore' });
-    while (!(await answers(port))) await wait(20);
+    while (!(await answers(port, options.password))) await wait(20);
   };
   const kill = async () => {
     const one = child;
@@ -71,14 +71,18 @@ async function freePort(): Promise<number> {
 }
 
 /** Whether it lets clients in, its data loaded. */
-async function answers(port: number): Promise<boolean> {
-  const probe = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null });
+async function answers(port: number, password: string | undefined): Promise<boolean> {
+  const probe = new Redis(port, '127.0.0.1', {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    ...(password ? { password } : {}),
+  });
   probe.on('error', () => {});
   try {
     await probe.connect();
     return true;
-  } catch (error) {
-    return /NOAUTH/.test(String(error));
+  } catch {
+    return false;
   } finally {
     probe.disconnect();
   }
