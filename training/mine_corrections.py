@@ -2,7 +2,8 @@
 
 A step is wrong where the Monte Carlo value falls to 0 (from a state with a value above 0) and the path
 fails. Its correction is the next step of another path that succeeds from the same prefix, or from one
-that states the same facts in other words. The generator's truth is not read.
+that states the same facts in other words: the step with the highest value after it, or one that is
+hardly lower. The generator's truth is not read.
 """
 
 from collections import defaultdict
@@ -23,13 +24,27 @@ def key_of(steps):
     return tuple(sorted(fact for step in steps for fact in facts(step)))
 
 
-def mine(problem, fewest=1):
-    """Corrections of one LabelledProblem; a wrong step's state needs `fewest` graded rollouts."""
-    successors = defaultdict(set)
+NEARLY = 0.1  # below the best value
+
+
+def best_successors(problem):
+    """{facts of a prefix: next steps of paths that succeed}, steps of the highest value alone. A path goes
+    on with useless steps too and succeeds nevertheless: the value tells them from steps that help."""
+    values = defaultdict(dict)
     for path in problem.paths:
         if path.outcome:
             for t, step in enumerate(path.steps):
-                successors[key_of(path.steps[:t])].add(step)
+                value = (path.right[t] + 1) / (path.graded[t] + 2)  # mean of its Beta posterior
+                at = values[key_of(path.steps[:t])]
+                at[step] = max(value, at.get(step, 0))
+    return {key: sorted(s for s, v in steps.items() if v >= max(steps.values()) - NEARLY)
+            for key, steps in values.items()}
+
+
+def mine(problem, fewest=3):
+    """Corrections of one LabelledProblem; a wrong step's state needs `fewest` graded rollouts: one that
+    failed once is often right."""
+    successors = best_successors(problem)
     found = {}
     for path in problem.paths:
         if path.outcome:
@@ -39,7 +54,7 @@ def mine(problem, fewest=1):
             if path.right[t] > 0 or (path.graded[t] < fewest and not last):
                 continue
             prefix = path.steps[:t]
-            for right in sorted(successors.get(key_of(prefix), ())):
+            for right in successors.get(key_of(prefix), ()):
                 if facts(right) != facts(step) and (last or not is_final((step,))):
                     found[prefix, step, right] = Correction(problem.id, prefix, step, right)
             break

@@ -11,6 +11,8 @@ export interface Sequence {
   readonly tokens: number;
   readonly arrivedMs: number;
   readonly onDone: () => void;
+  /** Asked when a slot is free: how long its prompt takes, ms, or null if memory has no room for it. */
+  readonly enter: (() => number | null) | undefined;
   /** Step at which it leaves; -1 while it waits for a slot. */
   finishStep: number;
   cancelled: boolean;
@@ -32,19 +34,24 @@ export class BatchSimulation {
   private readonly heap: Sequence[] = [];
   private waiting: Sequence[] = [];
   private waitingHead = 0;
+  /** The first in line lacks memory; nothing changes for it until somebody leaves. */
+  private lacksMemory = false;
   private segments: Segment[] = [];
   private finished = 0;
   private tokens = 0;
 
   constructor(private readonly options: BatchOptions) {}
 
-  /** Queues a sequence of `tokens` ≥ 1 at virtual time `nowMs`; it joins at the next step. */
-  submit(tokens: number, nowMs: number, onDone: () => void): Sequence {
+  /** Queues a sequence of `tokens` ≥ 1 at virtual time `nowMs`; it joins at the next step. A prompt
+   *  that must be computed holds up everybody, as it does on a server that reads prompts between
+   *  steps. */
+  submit(tokens: number, nowMs: number, onDone: () => void, enter?: () => number | null): Sequence {
     this.advance(nowMs);
     const sequence: Sequence = {
       tokens: Math.max(1, tokens),
       arrivedMs: nowMs,
       onDone,
+      enter,
       finishStep: -1,
       cancelled: false,
     };
@@ -57,6 +64,7 @@ export class BatchSimulation {
     if (sequence.cancelled || (sequence.finishStep >= 0 && sequence.finishStep <= this.step))
       return;
     sequence.cancelled = true;
+    this.lacksMemory = false;
     if (sequence.finishStep >= 0) this.runningCount--;
   }
 
@@ -116,7 +124,8 @@ export class BatchSimulation {
     const first = this.firstRunning();
     const untilDone = first === undefined ? 1 : first.finishStep - this.step;
     const next = this.nextWaiting();
-    if (next === undefined || this.runningCount >= this.options.slots) return untilDone;
+    const full = this.runningCount >= this.options.slots || this.lacksMemory;
+    if (next === undefined || full) return untilDone;
     // It arrived during this step and joins when the step is over.
     return Math.min(untilDone, Math.max(1, Math.ceil((next.arrivedMs - this.atMs) / stepMs)));
   }
@@ -125,11 +134,17 @@ export class BatchSimulation {
     for (;;) {
       const next = this.nextWaiting();
       if (next === undefined || this.runningCount >= this.options.slots) return;
-      if (next.arrivedMs > this.atMs) return;
+      if (next.arrivedMs > this.atMs || this.lacksMemory) return;
+      const promptMs = next.enter?.() ?? (next.enter ? null : 0);
+      if (promptMs === null) {
+        this.lacksMemory = this.runningCount > 0;
+        return;
+      }
       this.waitingHead++;
       next.finishStep = this.step + next.tokens;
       this.runningCount++;
       pushHeap(this.heap, next);
+      if (promptMs > 0) this.pass(promptMs);
     }
   }
 
@@ -139,6 +154,7 @@ export class BatchSimulation {
       if (first === undefined || first.finishStep > this.step) return;
       popHeap(this.heap);
       this.runningCount--;
+      this.lacksMemory = false;
       this.finished++;
       first.onDone();
     }

@@ -1,6 +1,7 @@
 import type { Problem, Rollout, SamplingOptions, Step } from '../../search/types.js';
 import { type SimulatedOptions, simulateRollouts } from '../../src/policy/simulated.js';
 import { createSplitter } from '../../src/policy/splitter.js';
+import { TokenHasher } from './prefix-cache.js';
 
 /** How the server treats a last message of the assistant: `flags` continues it when asked to
  *  (vLLM, SGLang), `always` unasked (llama.cpp), `never` starts a new message (hosted APIs). */
@@ -15,7 +16,8 @@ export interface ModelChoice {
 
 export interface ModelReply {
   readonly choices: readonly ModelChoice[];
-  readonly promptTokens: number;
+  /** Hashed block by block, for a prefix cache. */
+  readonly prompt: TokenHasher;
   /** The problem that was recognised, or null for the counting question. */
   readonly problemId: string | null;
 }
@@ -26,6 +28,9 @@ export interface SimulatedModel {
   /** Null for a question that it doesn't know. */
   reply(body: Record<string, unknown>): ModelReply | null;
 }
+
+/** What a vision-language model of today makes of a picture of 900 x 900. */
+const PICTURE_TOKENS = 1_024;
 
 const splitter = createSplitter('blank-line');
 
@@ -40,8 +45,8 @@ export function createSimulatedModel(
   return {
     reply(body) {
       const { userText, assistantText } = readPrompt(body, continuation);
-      const words = countWords(userText) + countWords(assistantText);
-      if (/count from 1/i.test(userText)) return countingReply(assistantText, words);
+      const prompt = hashPrompt(body, userText, assistantText);
+      if (/count from 1/i.test(userText)) return countingReply(assistantText, prompt);
       const problem = find(userText);
       if (problem === undefined) return null;
       const given =
@@ -62,7 +67,7 @@ export function createSimulatedModel(
       const keepStop = body.include_stop_str_in_output === true;
       return {
         choices: rollouts.map((rollout) => toChoice(rollout, keepStop)),
-        promptTokens: words,
+        prompt,
         problemId: problem.id,
       };
     },
@@ -112,10 +117,10 @@ function toChoice(rollout: Rollout, keepStop: boolean): ModelChoice {
   };
 }
 
-function countingReply(assistantText: string, words: number): ModelReply {
+function countingReply(assistantText: string, prompt: TokenHasher): ModelReply {
   const text = assistantText === '' ? '1, 2, 3, 4, 5, 6' : ' 4, 5, 6, 7';
   const choice: ModelChoice = { text, tokens: 8, finishReason: 'length', stopReason: null };
-  return { choices: [choice], promptTokens: words, problemId: null };
+  return { choices: [choice], prompt, problemId: null };
 }
 
 function samplingOf(body: Record<string, unknown>): SamplingOptions {
@@ -133,6 +138,19 @@ function numberOr(value: unknown, otherwise: number): number {
   return typeof value === 'number' ? value : otherwise;
 }
 
-function countWords(text: string): number {
-  return text === '' ? 0 : text.split(/\s+/).length;
+/** Pictures first, as `prompt.ts` sends them, then the words of the user and of the assistant. */
+function hashPrompt(
+  body: Record<string, unknown>,
+  userText: string,
+  assistantText: string,
+): TokenHasher {
+  const prompt = new TokenHasher();
+  for (const message of Array.isArray(body.messages) ? body.messages : []) {
+    for (const part of Array.isArray(message?.content) ? message.content : []) {
+      if (part?.type === 'image_url') prompt.addPicture(part.image_url?.url ?? '', PICTURE_TOKENS);
+    }
+  }
+  prompt.addText(userText);
+  prompt.addText(assistantText);
+  return prompt;
 }

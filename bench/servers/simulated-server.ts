@@ -10,8 +10,10 @@ import type { Problem } from '../../search/types.js';
 import { type SimulatedOptions, simulatedOptions } from '../../src/policy/simulated.js';
 import { BatchSimulation, type Sequence } from './batch-simulation.js';
 import { type OccupancyStats, occupancyStats } from './occupancy-stats.js';
+import { type CacheStats, type HeldBlocks, PrefixCache } from './prefix-cache.js';
 import {
   createSimulatedModel,
+  type ModelChoice,
   type ModelReply,
   type ServerContinuation,
   type SimulatedModel,
@@ -38,6 +40,10 @@ export interface SimulatedServerOptions {
   readonly slots?: number;
   readonly stepBaseMs?: number;
   readonly stepPerSequenceMs?: number;
+  /** KV memory in blocks of 16 tokens, see `PrefixCache`. */
+  readonly cacheBlocks?: number;
+  /** Virtual time to compute a prompt's token that the prefix cache lacks. */
+  readonly prefillMsPerToken?: number;
   /** Virtual milliseconds per real one; 0 answers at once, without simulating time. */
   readonly speedup?: number;
   readonly continuation?: ServerContinuation;
@@ -61,6 +67,7 @@ export interface SimulatedServerStats extends OccupancyStats {
   readonly finishedSequences: number;
   readonly tokens: number;
   readonly faults: Readonly<Record<string, number>>;
+  readonly cache: CacheStats;
   /** Share of one core that this process used since the last reset; near 1, results are off. */
   readonly cpuShare: number;
 }
@@ -111,7 +118,7 @@ class ServerSimulation {
   private readonly slots: number;
   private readonly speedup: number;
   private readonly draw: () => number;
-  private readonly seen = new Set<string>();
+  private readonly cache: PrefixCache;
   private faults: Faults;
   private timer: NodeJS.Timeout | null = null;
   private requests = 0;
@@ -130,6 +137,7 @@ class ServerSimulation {
       stepBaseMs: options.stepBaseMs ?? 10,
       stepPerSequenceMs: options.stepPerSequenceMs ?? 0.06,
     });
+    this.cache = new PrefixCache(options.cacheBlocks ?? 25_000);
     this.faults = options.faults ?? {};
     this.draw = createRandom(`faults ${options.faultSeed ?? 0}`);
   }
@@ -158,12 +166,14 @@ class ServerSimulation {
       finishedSequences: finished,
       tokens,
       faults: { ...this.faultCounts },
+      cache: this.cache.stats(),
       cpuShare: (used.user + used.system) / 1000 / (performance.now() - this.cpuFromMs),
     };
   }
 
   resetStats(): void {
     this.batch.resetStats();
+    this.cache.resetStats();
     this.requests = 0;
     this.faultCounts = {};
     this.cpuFrom = process.cpuUsage();
@@ -199,9 +209,9 @@ class ServerSimulation {
       return;
     }
     const chat = Array.isArray(body.messages);
-    await this.decode(reply, response);
+    const cachedTokens = await this.decode(reply, response);
     if (response.destroyed) return;
-    const text = JSON.stringify(this.replyBody(reply, chat));
+    const text = JSON.stringify(this.replyBody(reply, chat, cachedTokens));
     if (fault === 'cutJson') sendCut(response, text);
     else send(response, 200, text);
   }
@@ -230,30 +240,65 @@ class ServerSimulation {
     if (kind === 'hang') this.options.onHang?.();
   }
 
-  /** Resolves when every choice has been decoded, or the client has gone. */
-  private decode(reply: ModelReply, response: ServerResponse): Promise<void> {
-    if (this.speedup === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      let left = reply.choices.length;
-      const done = () => {
-        if (--left === 0) resolve();
-      };
+  /** Resolves when every choice has been decoded, or the client has gone.
+   *  @returns prompt tokens that the cache had for the first of them */
+  private async decode(reply: ModelReply, response: ServerResponse): Promise<number> {
+    const parts = reply.choices.map((choice, index) => this.sequencePart(reply, choice, index));
+    if (this.speedup === 0) {
+      for (const part of parts) {
+        part.enter();
+        part.leave();
+      }
+      return parts[0]?.cachedTokens() ?? 0;
+    }
+    await new Promise<void>((resolve) => {
+      let left = parts.length;
       const now = this.nowMs();
-      const sequences: Sequence[] = reply.choices.map((choice) =>
-        this.batch.submit(choice.tokens, now, done),
-      );
+      const sequences: Sequence[] = parts.map((part) => {
+        const done = () => {
+          part.leave();
+          if (--left === 0) resolve();
+        };
+        return this.batch.submit(part.tokens, now, done, part.enter);
+      });
       response.once('close', () => {
         for (const sequence of sequences) this.batch.cancel(sequence);
+        for (const part of parts) part.leave();
         resolve();
       });
       this.schedule();
     });
+    return parts[0]?.cachedTokens() ?? 0;
   }
 
-  private replyBody(reply: ModelReply, chat: boolean): Record<string, unknown> {
-    const { problemId, promptTokens } = reply;
-    const cached = problemId !== null && this.seen.has(problemId) ? promptTokens - 1 : 0;
-    if (problemId !== null) this.seen.add(problemId);
+  /** One choice's way through the prefix cache. */
+  private sequencePart({ prompt }: ModelReply, choice: ModelChoice, index: number) {
+    let held: HeldBlocks | null = null;
+    let cached = 0;
+    return {
+      tokens: choice.tokens,
+      cachedTokens: () => cached,
+      enter: (): number | null => {
+        held = this.cache.admit(prompt.keys, prompt.tokens, choice.tokens, index === 0);
+        if (held === null) return null;
+        cached = prompt.tokens - held.prefillTokens;
+        return held.prefillTokens * (this.options.prefillMsPerToken ?? 0);
+      },
+      leave: () => {
+        if (held === null) return;
+        const all = prompt.fork();
+        all.addText(choice.text);
+        this.cache.release(held, all.keys.slice(prompt.keys.length));
+        held = null;
+      },
+    };
+  }
+
+  private replyBody(
+    reply: ModelReply,
+    chat: boolean,
+    cachedTokens: number,
+  ): Record<string, unknown> {
     return {
       object: chat ? 'chat.completion' : 'text_completion',
       model: this.options.model ?? 'simulated',
@@ -266,9 +311,9 @@ class ServerSimulation {
         stop_reason: choice.stopReason,
       })),
       usage: {
-        prompt_tokens: promptTokens,
+        prompt_tokens: reply.prompt.tokens,
         completion_tokens: reply.choices.reduce((sum, choice) => sum + choice.tokens, 0),
-        prompt_tokens_details: { cached_tokens: cached },
+        prompt_tokens_details: { cached_tokens: cachedTokens },
       },
     };
   }

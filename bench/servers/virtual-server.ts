@@ -1,12 +1,10 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { PolicyModel, SampleReply, SampleRequest } from '../../search/types.js';
 import { type SimulatedOptions, simulateRollouts } from '../../src/policy/simulated.js';
 import { type BatchOptions, BatchSimulation } from './batch-simulation.js';
 import { type OccupancyStats, occupancyStats } from './occupancy-stats.js';
+import { VirtualClock } from './virtual-clock.js';
 
-/** The simulated server without HTTP and without real time: its clock stands still while the
- *  client works and jumps when all that is left is waiting. So the result depends on the order of
- *  the calls alone, not on the machine or its load. */
+/** The simulated server without HTTP and without real time, see `VirtualClock`. */
 export interface VirtualServer extends PolicyModel {
   /** Moves the clock from event to event until `work` is done. */
   drive<T>(work: Promise<T>): Promise<T>;
@@ -20,66 +18,25 @@ export interface VirtualServerOptions extends BatchOptions {
   readonly clientLatencyMs: number;
 }
 
-// Turns of the event loop after which a client that only awaits promises has come to rest.
-const QUIET_TURNS = 3;
-
 export function createVirtualServer(options: VirtualServerOptions): VirtualServer {
   const batch = new BatchSimulation(options);
-  /** Replies that are on their way back. */
-  const returning: { readonly atMs: number; readonly deliver: () => void }[] = [];
-  let nowMs = 0;
-  let activity = 0;
-
-  const sample = (request: SampleRequest): Promise<SampleReply> => {
-    activity++;
-    const rollouts = simulateRollouts(request, options.policy);
-    return new Promise((resolve) => {
-      let left = rollouts.length;
-      const deliver = () => resolve({ rollouts, promptTokens: 0, cachedTokens: 0 });
-      for (const { policyTokens } of rollouts) {
-        batch.submit(policyTokens, nowMs, () => {
-          if (--left > 0) return;
-          returning.push({ atMs: nowMs + options.clientLatencyMs, deliver });
-        });
-      }
-    });
-  };
-
-  /** @returns false when nothing can happen any more */
-  const step = (): boolean => {
-    const next = Math.min(batch.nextEventMs() ?? Infinity, returning[0]?.atMs ?? Infinity);
-    if (next === Infinity) return false;
-    nowMs = Math.max(nowMs, next);
-    batch.advance(nowMs);
-    // In order of time, as the latency is the same for all.
-    while (returning[0] !== undefined && returning[0].atMs <= nowMs) returning.shift()?.deliver();
-    return true;
-  };
-
-  const settle = async () => {
-    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
-      const before = activity;
-      await turn();
-      if (activity !== before) quiet = -1;
-    }
-  };
-
+  const clock = new VirtualClock([batch], options.clientLatencyMs);
   return {
     name: 'virtual',
-    sample,
-    async drive(work) {
-      let done = false;
-      const outcome = work.finally(() => {
-        done = true;
+    sample(request: SampleRequest): Promise<SampleReply> {
+      clock.noteActivity();
+      const rollouts = simulateRollouts(request, options.policy);
+      return new Promise((resolve) => {
+        let left = rollouts.length;
+        const deliver = () => resolve({ rollouts, promptTokens: 0, cachedTokens: 0 });
+        for (const { policyTokens } of rollouts) {
+          batch.submit(policyTokens, clock.nowMs, () => {
+            if (--left === 0) clock.deliverLater(deliver);
+          });
+        }
       });
-      // A failure is thrown by the return below; it must not count as unhandled before that.
-      outcome.catch(() => {});
-      while (!done) {
-        await settle();
-        if (!done && !step()) throw new Error('the work waits for something else than the server');
-      }
-      return outcome;
     },
+    drive: (work) => clock.drive(work),
     stats() {
       const { segments, finished, tokens } = batch.stats();
       return { ...occupancyStats(segments, options.slots), sequences: finished, tokens };

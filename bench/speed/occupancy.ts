@@ -10,7 +10,7 @@ import type { SimulatedServerStats } from '../servers/simulated-server.js';
 
 /** Where a run finds the model and its problems. */
 export interface MeasuredServer {
-  /** Base URL, with `/v1`. */
+  /** Base URL, with `/v1`; several of them separated by commas. */
   readonly url: string;
   /** JSONL of the problems. */
   readonly problemsFile: string;
@@ -21,6 +21,8 @@ export type RunProblems = (problems: readonly Problem[], server: MeasuredServer)
 
 export interface OccupancySettings {
   readonly slots: number;
+  /** Servers, each with so many slots; 1 where absent. */
+  readonly replicas?: number;
   /** Virtual milliseconds per real one. */
   readonly speedup: number;
   /** Options of the simulated model, as JSON values. */
@@ -45,6 +47,18 @@ export interface Occupancy {
   /** Shares of one core that client and server used; near 1, the machine is what was measured. */
   readonly clientCpuShare: number;
   readonly serverCpuShare: number;
+  /** CPU of this process, HTTP, store and files included, answer checks (child processes) not. */
+  readonly clientCpuMsPerRollout: number;
+  readonly replicas: readonly ReplicaOccupancy[];
+}
+
+export interface ReplicaOccupancy {
+  readonly rollouts: number;
+  readonly busyShare: number;
+  readonly busyShareUntilDrain: number;
+  /** Share of the prompt tokens of calls that the prefix cache had. */
+  readonly hitRateOfCalls: number;
+  readonly prefillTokens: number;
 }
 
 /** Solutions of about 300 tokens in 4 to 9 steps, as 7 to 8 B vision-language models write them. */
@@ -72,19 +86,26 @@ export async function measureOccupancy(
   run: RunProblems,
   settings: OccupancySettings = OCCUPANCY_SETTINGS,
 ): Promise<Occupancy> {
-  const server = await spawnServer(problems, settings);
+  const servers = await Promise.all(
+    Array.from({ length: settings.replicas ?? 1 }, () => spawnServer(problems, settings)),
+  );
+  const [first] = servers;
+  if (first === undefined) throw new Error('at least one replica is needed');
   try {
-    await callServer(server.url, '/stats/reset');
+    const urls = servers.map((server) => server.url);
+    await Promise.all(urls.map((url) => callServer(url, '/stats/reset')));
     const cpu = process.cpuUsage();
     const startMs = performance.now();
-    await run(problems, server);
+    await run(problems, { ...first, url: urls.join(',') });
     const realMs = performance.now() - startMs;
     const used = process.cpuUsage(cpu);
-    const stats = (await callServer(server.url, '/stats')) as SimulatedServerStats;
-    const clientCpuShare = (used.user + used.system) / 1000 / realMs;
-    return toOccupancy(name, problems.length, stats, realMs / 1000, clientCpuShare);
+    const stats = await Promise.all(
+      urls.map((url) => callServer(url, '/stats') as Promise<SimulatedServerStats>),
+    );
+    const clientCpuMs = (used.user + used.system) / 1000;
+    return toOccupancy(name, problems.length, stats, realMs, clientCpuMs);
   } finally {
-    await server.close();
+    await Promise.all(servers.map((server) => server.close()));
   }
 }
 
@@ -159,24 +180,38 @@ async function callServer(url: string, path: string): Promise<unknown> {
 function toOccupancy(
   name: string,
   problems: number,
-  stats: SimulatedServerStats,
-  realSeconds: number,
-  clientCpuShare: number,
+  all: readonly SimulatedServerStats[],
+  realMs: number,
+  clientCpuMs: number,
 ): Occupancy {
-  const { busyShare, busyShareUntilDrain, drainStartsAt, series, virtualSeconds } = stats;
+  const sum = (read: (stats: SimulatedServerStats) => number) =>
+    all.reduce((total, stats) => total + read(stats), 0);
+  const mean = (read: (stats: SimulatedServerStats) => number) => sum(read) / all.length;
+  const rollouts = sum((stats) => stats.finishedSequences);
+  const virtualSeconds = Math.max(...all.map((stats) => stats.virtualSeconds));
   return {
     name,
     problems,
-    rollouts: stats.finishedSequences,
-    policyTokens: stats.tokens,
-    busyShare,
-    busyShareUntilDrain,
-    drainStartsAt,
-    series: series.map((share) => Number(share.toFixed(3))),
+    rollouts,
+    policyTokens: sum((stats) => stats.tokens),
+    busyShare: mean((stats) => stats.busyShare),
+    busyShareUntilDrain: mean((stats) => stats.busyShareUntilDrain),
+    drainStartsAt: Math.min(...all.map((stats) => stats.drainStartsAt)),
+    series: (all[0]?.series ?? []).map((_, i) =>
+      Number(mean((stats) => stats.series[i] ?? 0).toFixed(3)),
+    ),
     virtualSeconds,
-    realSeconds,
-    rolloutsPerSecond: stats.finishedSequences / virtualSeconds,
-    clientCpuShare,
-    serverCpuShare: stats.cpuShare,
+    realSeconds: realMs / 1000,
+    rolloutsPerSecond: rollouts / virtualSeconds,
+    clientCpuShare: clientCpuMs / realMs,
+    serverCpuShare: Math.max(...all.map((stats) => stats.cpuShare)),
+    clientCpuMsPerRollout: clientCpuMs / rollouts,
+    replicas: all.map(({ finishedSequences, busyShare, busyShareUntilDrain, cache }) => ({
+      rollouts: finishedSequences,
+      busyShare,
+      busyShareUntilDrain,
+      hitRateOfCalls: cache.hitByCalls / cache.queriedByCalls,
+      prefillTokens: cache.prefillTokens,
+    })),
   };
 }

@@ -5,7 +5,7 @@
  *  many calls takes at least calls x latency / (workers x places). All else (queue, store, checks, the
  *  last trees that grow alone) comes on top.
  *
- *  node dist/bench/speed/queue.js [--problems 32]    (needs redis-server; about 4 minutes) */
+ *  node dist/bench/speed/queue.js [--problems 128]    (needs redis-server; about 4 minutes) */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -20,14 +20,14 @@ import { label } from '../../src/cli/label.js';
 import { parseLabelOptions } from '../../src/cli/label-options.js';
 import { benchFacts } from '../facts.js';
 
-const LATENCY_MS = 300;
+const LATENCY_MS = 200;
 const ROLLOUTS_A_CALL = 8;
 /** Calls at once of one worker. */
 const PLACES = 2;
 const KILL_EVERY_MS = 5_000;
 const SEED = 11;
 
-const { values } = parseArgs({ options: { problems: { type: 'string', default: '32' } } });
+const { values } = parseArgs({ options: { problems: { type: 'string', default: '128' } } });
 const count = Number(values.problems);
 const dir = await mkdtemp(join(tmpdir(), 'steptree-queue-'));
 const redis = await startRedis();

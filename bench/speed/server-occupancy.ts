@@ -1,7 +1,8 @@
 /** How full does each way of labelling keep a batching server of 256 slots?
  *
  *  `node dist/bench/speed/server-occupancy.js [--problems 64] [--reference-problems 4]
- *  [--speedup 8] [--reference-speedup 16] [--slots 256]`
+ *  [--speedup 8] [--reference-speedup 16] [--slots 256] [--replicas 1]`; `--reference-problems 0`
+ *  leaves the reference out
  *
  *  The physics first: a call of 16 rollouts lasts as long as its longest one and holds 16 slots
  *  only at its start. With solutions of evenly spread length it holds about 16 · mean / longest,
@@ -19,6 +20,7 @@ import { benchFacts } from '../facts.js';
 import {
   measureOccupancy,
   OCCUPANCY_SETTINGS,
+  type Occupancy,
   occupancyProblems,
   occupancyTable,
   type RunProblems,
@@ -37,15 +39,23 @@ const runReference: RunProblems = async (problems, { url }) => {
   }
 };
 
+// The default of --concurrency, which is for one server.
+const PROBLEMS_PER_REPLICA = 64;
+
 /** The whole of `steptree label`, with its store, scheduler and answer checks. */
 const runEngine: RunProblems = async (_problems, { url, problemsFile }) => {
   const out = await mkdtemp(join(tmpdir(), 'steptree-engine-'));
   try {
-    await label(problemsFile, join(out, 'run'), parseLabelOptions({ policy: url }), {
-      signal: new AbortController().signal,
-      quiet: true,
-      log: (line) => process.stderr.write(`${line}\n`),
-    });
+    await label(
+      problemsFile,
+      join(out, 'run'),
+      parseLabelOptions({ policy: url, concurrency: PROBLEMS_PER_REPLICA * url.split(',').length }),
+      {
+        signal: new AbortController().signal,
+        quiet: true,
+        log: (line) => process.stderr.write(`${line}\n`),
+      },
+    );
   } finally {
     await rm(out, { recursive: true, force: true });
   }
@@ -58,23 +68,31 @@ const { values } = parseArgs({
     'reference-speedup': { type: 'string', default: '16' },
     speedup: { type: 'string', default: String(OCCUPANCY_SETTINGS.speedup) },
     slots: { type: 'string', default: String(OCCUPANCY_SETTINGS.slots) },
+    replicas: { type: 'string', default: '1' },
   },
 });
 const settings = {
   ...OCCUPANCY_SETTINGS,
   speedup: Number(values.speedup),
   slots: Number(values.slots),
+  replicas: Number(values.replicas),
 };
 const problems = occupancyProblems(Number(values.problems));
 // The loop takes its problems one by one, so a few of them show what all of them would.
 const few = problems.slice(0, Number(values['reference-problems']));
-const reference = await measureOccupancy('reference loop', few, runReference, {
-  ...settings,
-  // So little happens at a time that its clock may run faster.
-  speedup: Number(values['reference-speedup']),
-});
-const engine = await measureOccupancy('steptree label', problems, runEngine, settings);
-process.stdout.write(`${occupancyTable([reference, engine])}\n`);
+const rows: Occupancy[] = [];
+if (few.length > 0) {
+  rows.push(
+    await measureOccupancy('reference loop', few, runReference, {
+      ...settings,
+      replicas: 1,
+      // So little happens at a time that its clock may run faster.
+      speedup: Number(values['reference-speedup']),
+    }),
+  );
+}
+rows.push(await measureOccupancy('steptree label', problems, runEngine, settings));
+process.stdout.write(`${occupancyTable(rows)}\n`);
 process.stdout.write(
-  `${JSON.stringify({ bench: 'server-occupancy', ...benchFacts(), ...settings, runs: [reference, engine] })}\n`,
+  `${JSON.stringify({ bench: 'server-occupancy', ...benchFacts(), ...settings, runs: rows })}\n`,
 );

@@ -54,7 +54,7 @@ function openServer(clientLatencyMs: number): VirtualServer {
   });
 }
 
-function searchAll(
+export function searchAll(
   problems: readonly Problem[],
   policy: PolicyModel,
   maxInFlight: number,

@@ -116,12 +116,28 @@ export function qValue(mcValue: number, rollout: readonly Step[], options: PoolO
 /** Words of a rollout as Python's str.split() counts them, so that priorities agree with the
  *  reference runs: its white space is not JavaScript's \s. */
 export function wordCount(rollout: readonly Step[]): number {
-  return rollout.join('\n').match(PYTHON_WORD)?.length ?? 0;
+  let words = 0;
+  for (const step of rollout) {
+    let between = true;
+    for (let i = 0; i < step.length; i++) {
+      const isSpace = isPythonSpace(step.charCodeAt(i));
+      if (between && !isSpace) words++;
+      between = isSpace;
+    }
+  }
+  return words;
 }
 
-const PYTHON_WORD =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: Python counts U+001C to U+001F as white space.
-  /[^\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/g;
+function isPythonSpace(code: number): boolean {
+  if (code < 0x85) return (code >= 0x1c && code <= 0x20) || (code >= 0x09 && code <= 0x0d);
+  if (code < 0x2000) return code === 0x85 || code === 0xa0 || code === 0x1680;
+  return (
+    code <= 0x200a ||
+    (code >= 0x2028 && code <= 0x202f && (code < 0x202a || code > 0x202e)) ||
+    code === 0x205f ||
+    code === 0x3000
+  );
+}
 
 /** Order of tuples of strings, each compared by code points; a prefix is smaller. */
 export function compareSteps(a: readonly Step[], b: readonly Step[]): number {

@@ -141,10 +141,24 @@ function relativeWeights(particles: readonly Particle[]): number[] {
   return particles.map(({ logWeight }) => Math.exp(logWeight - top));
 }
 
+/** Particles of the same path side by side, paths in order of their first. Where copies of two paths
+ *  alternate, equally spaced points can miss every copy of one of them. */
+function equalsTogether<P extends Particle>(particles: readonly P[]): readonly P[] {
+  const groups = new Map<string, P[]>();
+  for (const particle of particles) {
+    const key = contentHash(particle.path.steps);
+    const group = groups.get(key);
+    if (group) group.push(particle);
+    else groups.set(key, [particle]);
+  }
+  return [...groups.values()].flat();
+}
+
 /** Systematic resampling: `n` equally spaced points, shifted by `offset`, on the cumulative
- *  weights. A particle of share s is taken floor(n s) or ceil(n s) times.
+ *  weights. A path whose particles have share s together is taken floor(n s) or ceil(n s) times.
  *  @param offset uniform in [0, 1) */
-export function resample<P extends Particle>(particles: readonly P[], offset: number): P[] {
+export function resample<P extends Particle>(given: readonly P[], offset: number): P[] {
+  const particles = equalsTogether(given);
   const weights = relativeWeights(particles);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const taken: P[] = [];

@@ -1,19 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
-import { isFailedCommit } from '../runtime/run-store.js';
-import { benchCommand } from './bench.js';
-import { checkCommand } from './check.js';
-import { demoCommand } from './demo.js';
-import { doctorCommand } from './doctor.js';
+import { isFailedCommit } from '../runtime/failed-commit.js';
 import { EXIT, reportError } from './exit.js';
-import { exportCommand } from './export.js';
-import { figmathCommand } from './figmath.js';
-import { labelCommand } from './label.js';
-import { scoreCommand } from './score.js';
-import { serveCommand } from './serve.js';
-import { solveCommand } from './solve.js';
-import { viewCommand } from './view.js';
-import { workerCommand } from './worker.js';
 
 /** What a command gets besides its options. */
 export interface CommandIo {
@@ -22,6 +10,22 @@ export interface CommandIo {
   /** Sets the exit code of a command that did not throw. */
   exit(code: number): void;
 }
+
+/** Read when it is named: the modules of all commands together take a second to load. */
+const COMMANDS: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = {
+  label: async (io) => (await import('./label.js')).labelCommand(io),
+  worker: async (io) => (await import('./worker.js')).workerCommand(io),
+  solve: async (io) => (await import('./solve.js')).solveCommand(io),
+  score: async (io) => (await import('./score.js')).scoreCommand(io),
+  serve: async (io) => (await import('./serve.js')).serveCommand(io),
+  bench: async (io) => (await import('./bench.js')).benchCommand(io),
+  check: async (io) => (await import('./check.js')).checkCommand(io),
+  export: async (io) => (await import('./export.js')).exportCommand(io),
+  figmath: async (io) => (await import('./figmath.js')).figmathCommand(io),
+  view: async (io) => (await import('./view.js')).viewCommand(io),
+  demo: async (io) => (await import('./demo.js')).demoCommand(io),
+  doctor: async (io) => (await import('./doctor.js')).doctorCommand(io),
+};
 
 /** Runs one command. @param argv without node and script @returns the exit code */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -42,7 +46,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     },
   };
   try {
-    await program(io).parseAsync([...argv], { from: 'user' });
+    await (await program(io, argv[0])).parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
     if (abort.signal.aborted && !(error instanceof CommanderError)) return EXIT.interrupted;
@@ -64,7 +68,9 @@ function overrideExit(command: Command): void {
   for (const inner of command.commands) overrideExit(inner);
 }
 
-function program(io: CommandIo): Command {
+/** @param named the command that runs, where the first argument names one; else all are needed, for
+ *  their help and for guessing what was meant */
+async function program(io: CommandIo, named = ''): Promise<Command> {
   const root = new Command('steptree')
     .description(
       'Grows trees of reasoning steps with a policy model, and turns them into step-level labels and better answers.',
@@ -88,22 +94,9 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted (run again to resume)`,
     );
-  const commands = [
-    labelCommand,
-    workerCommand,
-    solveCommand,
-    scoreCommand,
-    serveCommand,
-    benchCommand,
-    checkCommand,
-    exportCommand,
-    figmathCommand,
-    viewCommand,
-    demoCommand,
-    doctorCommand,
-  ];
-  for (const make of commands) {
-    root.addCommand(make(io).copyInheritedSettings(root));
+  const one = Object.hasOwn(COMMANDS, named) ? COMMANDS[named] : undefined;
+  for (const make of one ? [one] : Object.values(COMMANDS)) {
+    root.addCommand((await make(io)).copyInheritedSettings(root));
   }
   // exitOverride is not inherited by commands that were made before.
   overrideExit(root);

@@ -40,8 +40,14 @@ export async function openAtomic(path: string): Promise<AtomicFile> {
     `.${basename(path).slice(0, 100)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`,
   );
   const handle = await guard(path, async () => {
-    await mkdir(dirname(path), { recursive: true });
-    return open(temporaryPath, 'wx');
+    try {
+      return await open(temporaryPath, 'wx');
+    } catch (error) {
+      // Nearly always the folder is there: thousands of trees go into one.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await mkdir(dirname(path), { recursive: true });
+      return open(temporaryPath, 'wx');
+    }
   });
   return new BufferedAtomicFile(path, temporaryPath, handle);
 }

@@ -109,18 +109,24 @@ export class LabelsFile {
   private async writeDue(): Promise<boolean> {
     const placed: PlacedLabels[] = [];
     let { next, bytes } = this;
+    let unwritten: Buffer[] = [];
     for (
       let record = this.store.problem(next);
       record && bytes - this.bytes < WRITE_BYTES;
       record = this.store.problem(next)
     ) {
       const chunks = await this.chunksOf(next, record);
-      await this.append(chunks);
+      unwritten.push(...chunks);
+      if (sizeOf(unwritten) >= WRITE_BYTES) {
+        await this.append(unwritten);
+        unwritten = [];
+      }
       placed.push({ ordinal: next, status: record.status, labelsOffset: bytes });
       bytes += sizeOf(chunks);
       next++;
     }
     if (placed.length === 0) return false;
+    await this.append(unwritten);
     await this.store.placeLabels(placed, { next, bytes });
     for (const { ordinal } of placed) this.forget(ordinal);
     this.next = next;
@@ -135,7 +141,11 @@ export class LabelsFile {
 
   private async append(chunks: readonly Buffer[]): Promise<void> {
     try {
-      for (const chunk of chunks) await this.handle.appendFile(chunk);
+      // One write for many small problems: with one each the writer falls behind a fast policy.
+      const isSmall = sizeOf(chunks) <= 2 * WRITE_BYTES;
+      for (const chunk of isSmall ? [Buffer.concat(chunks)] : chunks) {
+        if (chunk.length > 0) await this.handle.appendFile(chunk);
+      }
     } catch (error) {
       throw writeError(this.path, error);
     }

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { errorMessage, SteptreeError } from '../../search/errors.js';
 import type { ReplyStore, Usage } from '../../search/types.js';
+import { isFailedCommit } from './failed-commit.js';
 
 /** What the store knows of one problem, by its place in the problem file. */
 export type ProblemRecord = DoneRecord | FailedRecord;
@@ -198,12 +199,6 @@ export class RunStore {
       );
     }
   }
-}
-
-/** What lmdb rejects all promises of a failed transaction with. It rejects one of its own too, which
- *  nobody can wait for: a program that must not die of it has to let that one pass. */
-export function isFailedCommit(error: unknown): error is Error & { commitError: Promise<never> } {
-  return error instanceof Error && 'commitError' in error && error.commitError instanceof Promise;
 }
 
 /** Fixed width, so that problem 1 is no prefix of problem 10. */

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Usage } from '../../search/index.js';
+import type { ReplicaStats } from '../policy/openai/index.js';
 import type { WatchedReply } from './watched-models.js';
 
 /** Numbers that are read when somebody scrapes. */
@@ -104,9 +105,44 @@ export class Metrics {
         return typeof meanBatch === 'number' ? meanBatch : 0;
       },
     );
+    this.addReplicas(sources);
     gauge('steptree:num_traces', 'traces in memory', () => sources.traces());
     gauge('steptree:process_resident_memory_bytes', 'memory of the process', () => {
       return process.memoryUsage.rss();
+    });
+  }
+
+  /** One line a replica, where the policy is several servers (or one). */
+  private addReplicas(sources: MetricSources): void {
+    const perReplica = (name: string, help: string, read: (replica: ReplicaStats) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['replica'],
+        registers: [this.registry],
+        async collect() {
+          this.reset();
+          const { replicas } = await sources.policyStats();
+          for (const replica of (replicas ?? []) as readonly ReplicaStats[]) {
+            this.set({ replica: replica.url }, read(replica));
+          }
+        },
+      });
+    perReplica('steptree:replica_up', 'whether calls are sent to it: 1, or 0', (replica) =>
+      replica.down ? 0 : 1,
+    );
+    perReplica('steptree:replica_sequences', 'sequences that it has now', (replica) => {
+      return replica.inFlight;
+    });
+    perReplica('steptree:replica_calls', 'calls that it took', (replica) => replica.calls);
+    perReplica('steptree:replica_stray_calls', 'calls that belonged to another one', (replica) => {
+      return replica.strayCalls;
+    });
+    perReplica('steptree:replica_failures', 'calls that failed there', (replica) => {
+      return replica.failures;
+    });
+    perReplica('steptree:replica_ejections', 'times that it was left out', (replica) => {
+      return replica.ejections;
     });
   }
 

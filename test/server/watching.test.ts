@@ -6,6 +6,23 @@ import { ask, fakeModels, png, post, startService } from './harness.js';
 
 const scorer = fakeScorer(() => 0.5);
 
+it('metrics tell of every replica of the policy', async () => {
+  const models = fakeModels({ scorer });
+  const replica = {
+    ...{ url: 'http://gpu-0:8000/v1', down: true, state: 'out', requests: 9, failures: 3 },
+    ...{ inFlight: 5, calls: 8, strayCalls: 2, probes: 1, ejections: 1, returns: 0 },
+  };
+  const host = { ...models.host, stats: async () => ({ replicas: [replica] }) };
+  const service = await startService({ models: { ...models, host } });
+  const reply = await service.app.inject({ url: '/metrics', headers: { host: 'localhost' } });
+  const label = '{replica="http://gpu-0:8000/v1"}';
+  for (const [name, value] of Object.entries({
+    ...{ up: 0, sequences: 5, calls: 8, stray_calls: 2, failures: 3, ejections: 1 },
+  })) {
+    expect(reply.body).toContain(`steptree:replica_${name}${label} ${value}\n`);
+  }
+});
+
 it('metrics count requests, tokens, calls and failures, named as vLLM’s are', async () => {
   const service = await startService({ models: fakeModels({ scorer }) });
   await post(service, ask('Q', { model: 'steptree/best-of-n', steptree: { n: 4 } }));

@@ -113,7 +113,7 @@ function markUnreached(replicas: ReplicaSet, reached: readonly Replica[]): void 
     if (reached.includes(replica)) continue;
     // Replicas serve one model with one server, so the others tell what this one will be.
     replica.dialect.server = known;
-    replicas.failed(replica, new HttpFailure('connection', 'unreachable', { retryable: true }));
+    replicas.eject(replica, 'it could not be reached at the start');
   }
 }
 

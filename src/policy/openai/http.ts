@@ -21,6 +21,8 @@ export class HttpFailure extends Error {
       readonly retryAfterMs?: number;
       /** The server's reply to a refused request, for reading which field it disliked. */
       readonly reply?: string;
+      /** Nobody listens there: no other call would fare better. */
+      readonly gone?: boolean;
     },
   ) {
     super(message);
@@ -52,6 +54,7 @@ export interface JsonEndpoint {
 
 const RETRYABLE_STATUS = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 const MAX_MESSAGE_CHARS = 300;
+const GONE = /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
 
 /** Opens an endpoint; nothing is sent yet. A URL without a path means its `/v1`, any other path
  *  is taken as it is.
@@ -259,7 +262,10 @@ function connectionFailure(error: unknown, secrets: readonly string[]): HttpFail
   // A bad certificate stays bad; everything else about a connection may heal.
   const retryable = !/CERT|SELF_SIGNED|TLS|UND_ERR_INVALID_ARG/.test(name);
   const message = redact(shorten(errorMessage(error), MAX_MESSAGE_CHARS), secrets);
-  return new HttpFailure('connection', `connection failed (${name}): ${message}`, { retryable });
+  return new HttpFailure('connection', `connection failed (${name}): ${message}`, {
+    retryable,
+    gone: GONE.test(name),
+  });
 }
 
 function closedError(state: EndpointState): SteptreeError {

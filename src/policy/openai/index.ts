@@ -11,4 +11,5 @@ export {
   type OpenAiPolicyContext,
   type OpenAiStats,
 } from './policy.js';
+export type { ReplicaStats } from './replicas.js';
 export { systemTiming, type Timing } from './retry.js';

@@ -7,7 +7,8 @@ import { createReplica } from './connect.js';
 import { isRefusal } from './continuation.js';
 import { learnFromRefusal } from './dialect.js';
 import { createJsonEndpoint, type JsonEndpointOptions } from './http.js';
-import { createReplicaSet, type Replica } from './replicas.js';
+import { openaiOptions } from './options.js';
+import { createReplicaSet, type Replica, type ReplicaSetOptions } from './replicas.js';
 import { withReplicas } from './replicated.js';
 import { type RetryOptions, systemTiming, type Timing } from './retry.js';
 
@@ -28,6 +29,14 @@ export interface ModelServerContext {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** How replicas of a reward model share calls. The paths of one problem come together and begin alike,
+ *  so a batch of them stays with one replica; how many go out at once the callers decide. */
+const SHARING: ReplicaSetOptions = {
+  ...openaiOptions.parse({}),
+  loadFloor: 16,
+  loadCap: Infinity,
+};
+
 const modelList = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
 
 // Fields that only steady or complete a reply and that not every server knows. A field that decides
@@ -45,7 +54,7 @@ const STEADYING = [
  *  retries and replicas, nothing sent before the first call.
  *  @param urls base URLs of replicas
  *  @throws SteptreeError POLICY_URL_INVALID, POLICY_API_KEY_MISSING; from calls POLICY_CALL_REFUSED,
- *  POLICY_CALL_FAILED, POLICY_MODEL_UNKNOWN, POLICY_CLOSED */
+ *  POLICY_CALL_FAILED, POLICY_REPLICAS_DOWN, POLICY_MODEL_UNKNOWN, POLICY_CLOSED */
 export function createModelServer(
   urls: readonly string[],
   settings: ModelServerSettings,
@@ -61,13 +70,15 @@ export function createModelServer(
     after: timing.after,
   };
   const endpoints = [...new Set(urls)].map((url) => createJsonEndpoint(url, options));
-  const replicas = createReplicaSet(endpoints.map(createReplica), timing.now);
+  const replicas = createReplicaSet(endpoints.map(createReplica), SHARING, timing);
   const name = endpoints.map((endpoint) => endpoint.url).join(', ');
   const retry = { ...settings, flagPrefix };
 
   const model = once(async () => {
-    const call = { affinity: '', subject: name, retry, timing };
-    const list = await withReplicas(replicas, call, ({ endpoint }) => endpoint.get('/models'));
+    const call = { affinity: '', rollouts: 1, subject: name, retry, timing };
+    const list = await withReplicas(replicas, call, ({ endpoint }, signal) =>
+      endpoint.get('/models', signal),
+    );
     const first = modelList.safeParse(list).data?.data[0]?.id;
     if (first !== undefined) return first;
     throw new SteptreeError(
@@ -83,11 +94,14 @@ export function createModelServer(
       if (settings.model !== undefined) return settings.model;
       return signal ? abortable(model(), signal) : model();
     },
-    post: (path, body, { affinity = '', signal } = {}) =>
-      withReplicas(replicas, { affinity, subject: name, retry, timing, signal }, (replica) =>
-        postInDialect(replica, path, body, signal),
-      ),
+    post: (path, body, { affinity = '', signal } = {}) => {
+      const call = { affinity, rollouts: 1, subject: name, retry, timing, signal };
+      return withReplicas(replicas, call, (replica, attemptSignal) =>
+        postInDialect(replica, path, body, attemptSignal),
+      );
+    },
     close: async () => {
+      replicas.close();
       await Promise.all(endpoints.map((endpoint) => endpoint.close()));
     },
   };

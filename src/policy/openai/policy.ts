@@ -23,7 +23,13 @@ import {
   prefillMessages,
   restateMessages,
 } from './prompt.js';
-import { createReplicaSet, type Replica, type ReplicaSet } from './replicas.js';
+import {
+  createReplicaSet,
+  type Replica,
+  type ReplicaSet,
+  type ReplicaSetOptions,
+  type ReplicaStats,
+} from './replicas.js';
 import { withReplicas } from './replicated.js';
 import { type Choice, type ParsedReply, parseReply, toRollout } from './replies.js';
 import { systemTiming, type Timing } from './retry.js';
@@ -52,12 +58,7 @@ export interface OpenAiStats {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly imageReads: number;
-  readonly replicas: readonly {
-    readonly url: string;
-    readonly requests: number;
-    readonly failures: number;
-    readonly down: boolean;
-  }[];
+  readonly replicas: readonly ReplicaStats[];
   readonly warnings: readonly string[];
 }
 
@@ -76,7 +77,7 @@ export interface OpenAiPolicyContext {
  *  continue a prefix, and returns the policy they are.
  *  @throws SteptreeError POLICY_URL_INVALID, POLICY_API_KEY_MISSING, POLICY_UNREACHABLE,
  *  POLICY_MODEL_UNKNOWN, POLICY_CALL_REFUSED; `sample` also POLICY_CALL_FAILED,
- *  POLICY_IMAGE_UNREADABLE, POLICY_CONTINUATION_UNSUPPORTED, POLICY_CLOSED */
+ *  POLICY_REPLICAS_DOWN, POLICY_IMAGE_UNREADABLE, POLICY_CONTINUATION_UNSUPPORTED, POLICY_CLOSED */
 export async function createOpenAiPolicy(
   urls: readonly string[],
   options: OpenAiOptions,
@@ -95,8 +96,12 @@ export async function createOpenAiPolicy(
       after: timing.after,
     }),
   );
-  const replicas = createReplicaSet(endpoints.map(createReplica), timing.now);
-  const closeAll = () => Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  const all = endpoints.map(createReplica);
+  const replicas = createReplicaSet(all, policyReplicas(options), timing, context.onWarning);
+  const closeAll = () => {
+    replicas.close();
+    return Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  };
   let connection: Connection;
   try {
     connection = await connect(replicas, options, timing, context.signal);
@@ -105,6 +110,16 @@ export async function createOpenAiPolicy(
     throw error;
   }
   return new HttpPolicy(replicas, connection, options, { ...context, timing });
+}
+
+/** How replicas share rollouts. Up to its batch slots a replica serves whatever comes without
+ *  queueing; `maxInFlight` is about three times these. */
+export function policyReplicas(options: OpenAiOptions): ReplicaSetOptions {
+  return {
+    ...options,
+    loadFloor: Math.max(1, Math.round(options.maxInFlight / 3)),
+    loadCap: options.maxInFlight * options.loadFactor,
+  };
 }
 
 class HttpPolicy implements OpenAiPolicy, Asker {
@@ -168,12 +183,7 @@ class HttpPolicy implements OpenAiPolicy, Asker {
       promptTokens: counts.prompt,
       cachedTokens: counts.cached,
       imageReads: this.images.stats().reads,
-      replicas: all.map((replica) => ({
-        url: replica.endpoint.url,
-        requests: replica.requests,
-        failures: replica.failures,
-        down: this.replicas.isDown(replica),
-      })),
+      replicas: this.replicas.stats(),
       warnings: [...this.warnings],
     };
   }
@@ -196,6 +206,7 @@ class HttpPolicy implements OpenAiPolicy, Asker {
   }
 
   async close(): Promise<void> {
+    this.replicas.close();
     await Promise.all(this.replicas.all.map((replica) => replica.endpoint.close()));
   }
 
@@ -209,6 +220,7 @@ class HttpPolicy implements OpenAiPolicy, Asker {
   ): Promise<ParsedReply> {
     const call = {
       affinity: request.problem.id,
+      rollouts: seeds.length,
       subject: this.name,
       retry: this.options,
       timing: this.context.timing,
@@ -218,8 +230,8 @@ class HttpPolicy implements OpenAiPolicy, Asker {
         this.retriesByKind[name] = (this.retriesByKind[name] ?? 0) + 1;
       },
     };
-    return withReplicas(this.replicas, call, (replica) =>
-      this.post(replica, request, prompt, seeds, wholeSolution, signal),
+    return withReplicas(this.replicas, call, (replica, attemptSignal) =>
+      this.post(replica, request, prompt, seeds, wholeSolution, attemptSignal),
     );
   }
 
@@ -245,7 +257,7 @@ class HttpPolicy implements OpenAiPolicy, Asker {
     prompt: PromptParts,
     seeds: readonly number[],
     wholeSolution: boolean,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<ParsedReply> {
     const { endpoint, dialect } = replica;
     const { continuation, model } = this.connection;

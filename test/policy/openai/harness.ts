@@ -10,6 +10,7 @@ import { createSplitter } from '../../../src/policy/splitter.js';
 /** Time that passes only by sleeping, so that waits are seen and cost nothing. */
 export interface FakeTiming extends Timing {
   readonly sleptMs: number[];
+  /** Lets time pass, with the deadlines that fall into it, in their order. */
   pass(ms: number): void;
   /** Lets every deadline that is now running pass. */
   passDeadlines(): void;
@@ -18,19 +19,29 @@ export interface FakeTiming extends Timing {
 export function fakeTiming(random = 0.5): FakeTiming {
   let now = Date.UTC(2026, 0, 1);
   const sleptMs: number[] = [];
-  const deadlines = new Set<() => void>();
+  const deadlines = new Set<{ readonly atMs: number; readonly fire: () => void }>();
   return {
     sleptMs,
     now: () => now,
     pass: (ms) => {
-      now += ms;
+      const untilMs = now + ms;
+      for (;;) {
+        const due = [...deadlines].filter(({ atMs }) => atMs <= untilMs);
+        const [next] = due.sort((a, b) => a.atMs - b.atMs);
+        if (next === undefined) break;
+        deadlines.delete(next);
+        now = Math.max(now, next.atMs);
+        next.fire();
+      }
+      now = untilMs;
     },
     passDeadlines: () => {
-      for (const fire of [...deadlines]) fire();
+      for (const { fire } of [...deadlines]) fire();
     },
-    after: (_ms, fire) => {
-      deadlines.add(fire);
-      return () => deadlines.delete(fire);
+    after: (ms, fire) => {
+      const deadline = { atMs: now + ms, fire };
+      deadlines.add(deadline);
+      return () => deadlines.delete(deadline);
     },
     random: () => random,
     async sleep(ms, signal) {

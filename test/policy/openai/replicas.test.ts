@@ -22,6 +22,11 @@ async function startReplicas(count: number, answer: (call: Call, replica: number
   return servers;
 }
 
+/** Looks again after every turn of the event loop, until it holds. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 const questionsOf = (server: ScriptedServer | undefined) =>
   new Set(server?.calls.map((call) => call.body.messages.at(-1)?.content));
 
@@ -55,18 +60,19 @@ describe('several replicas', () => {
     }
   });
 
-  it('take over from an overloaded one at once, and it comes back after a while', async () => {
+  it('take over at once from one that asks for a pause, and it comes back after a probe', async () => {
     let overloaded = -1;
     const servers = await startReplicas(2, (call, replica) => {
       if (replica !== overloaded) return sendTexts(call);
       return sendJson(call.response, 503, { message: 'busy' }, { 'retry-after': '5' });
     });
     const timing = fakeTiming();
+    const told: string[] = [];
     const policy = closer.add(
       await connectTo(
         servers.map((server) => server.url),
         { retryBaseMs: 0 },
-        { timing },
+        { timing, onWarning: (message) => told.push(message) },
       ),
     );
     const problem = cats;
@@ -83,11 +89,15 @@ describe('several replicas', () => {
 
     await policy.sample(request({ problem }));
     expect(servers[home]?.calls).toHaveLength(2);
+    expect(servers[home]?.probes).toBe(0);
     expect(servers[other]?.calls).toHaveLength(2);
-    expect(policy.stats().replicas[home]).toMatchObject({ down: true });
+    expect(policy.stats().replicas[home]).toMatchObject({ down: true, state: 'out', ejections: 1 });
+    expect(told.join()).toContain(`${servers[home]?.url}/v1 is left out for now: HTTP 503: busy`);
 
     overloaded = -1;
     timing.pass(5001);
+    await until(() => policy.stats().replicas[home]?.state === 'returning');
+    expect(servers[home]?.probes).toBe(1);
     await policy.sample(request({ problem }));
     expect(servers[home]?.calls).toHaveLength(3);
     expect(policy.stats().replicas[home]).toMatchObject({ down: false });
@@ -106,7 +116,7 @@ describe('several replicas', () => {
     const policy = closer.add(
       await connectTo(
         servers.map((server) => server.url),
-        { retryBaseMs: 0 },
+        { retryBaseMs: 0, ejectAfter: 1 },
         { timing },
       ),
     );
@@ -121,7 +131,9 @@ describe('several replicas', () => {
     held[0]?.response.socket?.resetAndDestroy();
     await first;
 
-    timing.pass(10_000);
+    // The first pause is half a second.
+    timing.pass(501);
+    await until(() => policy.stats().replicas[home]?.state === 'returning');
     const trial = policy.sample(request({ problem }));
     await new Promise<void>((resolve) => {
       arrived = resolve;
@@ -135,6 +147,122 @@ describe('several replicas', () => {
     const before = servers[home]?.calls.length ?? 0;
     await policy.sample(request({ problem }));
     expect(servers[home]?.calls.length).toBe(before + 1);
+  });
+
+  it('lose no call of a replica that falls silent: they are asked for elsewhere', async () => {
+    let silent = -1;
+    const servers: ScriptedServer[] = [];
+    for (const i of [0, 1]) {
+      servers.push(
+        closer.add(
+          await startScriptedServer((call) => (i === silent ? undefined : sendTexts(call)), {
+            // Accepts connections and says nothing, as a machine does whose model hangs.
+            health: (response) => (i === silent ? undefined : response.writeHead(200).end()),
+          }),
+        ),
+      );
+    }
+    const timing = fakeTiming();
+    const urls = servers.map((server) => server.url);
+    const policy = closer.add(await connectTo(urls, { requestTimeoutMs: 600_000 }, { timing }));
+    await policy.sample(request({ problem: cats }));
+    const home = servers.findIndex((server) => server.calls.length === 1);
+    silent = home;
+    const calls = [1, 2, 3].map(() => policy.sample(request({ problem: cats })));
+    await until(() => servers[home]?.calls.length === 4);
+    // Three probes, each given up after 5 s: far less than the calls' own ten minutes.
+    let waitedMs = 0;
+    await until(() => {
+      timing.pass(1_000);
+      waitedMs += 1_000;
+      return policy.stats().replicas[home]?.state === 'out';
+    });
+    expect(waitedMs).toBeLessThanOrEqual(30_000);
+    const replies = await Promise.all(calls);
+    for (const reply of replies) expect(reply.rollouts).toHaveLength(3);
+    expect(servers[1 - home]?.calls).toHaveLength(3);
+    expect(policy.stats().replicas[home]).toMatchObject({ probes: 3, inFlight: 0 });
+  });
+
+  it('are waited for while all are down, and the error after that names each with its reason', async () => {
+    const servers = await startReplicas(2, (call) => sendTexts(call));
+    const timing = fakeTiming();
+    const urls = servers.map((server) => server.url);
+    const policy = closer.add(
+      await connectTo(urls, { retryBaseMs: 0, outagePatienceMs: 60_000 }, { timing }),
+    );
+    await Promise.all(servers.map((server) => server.close()));
+    const call = policy.sample(request({ problem: cats })).catch((error: unknown) => error);
+    await until(() => policy.stats().replicas.every(({ state }) => state === 'out'));
+    let error: unknown;
+    void call.then((reason) => {
+      error = reason;
+    });
+    let waitedMs = 0;
+    await until(() => {
+      timing.pass(1_000);
+      waitedMs += 1_000;
+      return error !== undefined;
+    });
+    expect(waitedMs).toBeGreaterThanOrEqual(60_000);
+    expect(error).toMatchObject({ code: 'POLICY_REPLICAS_DOWN' });
+    for (const url of urls)
+      expect(String(error)).toMatch(new RegExp(`${url}/v1 \\(.*ECONNREFUSED`));
+  });
+
+  it('take turns or share by load instead where --routing says so', async () => {
+    for (const [routing, expected] of [
+      ['round-robin', [2, 2]],
+      ['affinity', [0, 4]],
+    ] as const) {
+      const servers = await startReplicas(2, (call) => sendTexts(call));
+      const urls = servers.map((server) => server.url);
+      const policy = closer.add(await connectTo(urls, { routing }));
+      for (const _ of [1, 2, 3, 4]) await policy.sample(request({ problem: cats }));
+      expect(servers.map((server) => server.calls.length).sort()).toEqual(expected);
+    }
+  });
+
+  it('have at most --load-factor times the mean in flight, once their slots are full', async () => {
+    for (const [loadFactor, most] of [
+      [1, 2],
+      [2, 4],
+    ] as const) {
+      const open: Call[] = [];
+      const servers = await startReplicas(2, (call) => void open.push(call));
+      const urls = servers.map((server) => server.url);
+      // A slot each: one rollout is what a replica has without queueing.
+      const policy = closer.add(await connectTo(urls, { loadFactor, maxInFlight: 3 }));
+      const calls = [1, 2, 3, 4].map((seed) => policy.sample(request({ seeds: [seed] })));
+      await until(() => open.length === 4);
+      const loads = policy.stats().replicas.map(({ inFlight }) => inFlight);
+      expect(Math.max(...loads)).toBe(most);
+      for (const call of open) sendTexts(call);
+      await Promise.all(calls);
+    }
+  });
+
+  it('are asked for a sign of life after --probe-interval-ms of silence, and with 0 never', async () => {
+    for (const [probeIntervalMs, probes] of [
+      [5_000, 1],
+      [0, 0],
+    ] as const) {
+      const open: Call[] = [];
+      const servers = await startReplicas(2, (call) => void open.push(call));
+      const urls = servers.map((server) => server.url);
+      const timing = fakeTiming();
+      const policy = closer.add(
+        await connectTo(urls, { probeIntervalMs, requestTimeoutMs: 60_000 }, { timing }),
+      );
+      const call = policy.sample(request());
+      await until(() => open.length === 1);
+      timing.pass(5_000);
+      const asked = () => policy.stats().replicas.reduce((sum, one) => sum + one.probes, 0);
+      if (probes > 0) await until(() => asked() === probes);
+      expect(asked()).toBe(probes);
+      if (open[0]) sendTexts(open[0]);
+      await call;
+    }
   });
 
   it('work without one that can not be reached at start, with a warning', async () => {

@@ -29,6 +29,8 @@ export interface ScriptedServer {
   readonly port: number;
   /** Completion calls so far; model lists are not counted. */
   readonly calls: Call[];
+  /** Times that somebody asked for `/health`. */
+  readonly probes: number;
   close(): Promise<void>;
 }
 
@@ -36,15 +38,28 @@ export interface ScriptedServer {
  *  model, `m`, and is by default a vLLM. */
 export async function startScriptedServer(
   answer: (call: Call, index: number) => void,
-  options: { ownedBy?: string; port?: number; models?: (response: ServerResponse) => void } = {},
+  options: {
+    ownedBy?: string;
+    port?: number;
+    models?: (response: ServerResponse) => void;
+    health?: (response: ServerResponse) => void;
+  } = {},
 ): Promise<ScriptedServer> {
   const calls: Call[] = [];
+  let probes = 0;
   const server = createServer(async (request, response) => {
     const path = request.url ?? '';
     if (path.endsWith('/models')) {
       const list = { data: [{ id: 'm', owned_by: options.ownedBy ?? 'vllm' }] };
       if (options.models) options.models(response);
       else sendJson(response, 200, list);
+      return;
+    }
+    if (path === '/health') {
+      probes++;
+      // As vLLM's: an empty body.
+      if (options.health) options.health(response);
+      else response.writeHead(200).end();
       return;
     }
     const parts: Buffer[] = [];
@@ -62,6 +77,9 @@ export async function startScriptedServer(
     url: `http://127.0.0.1:${port}`,
     port,
     calls,
+    get probes() {
+      return probes;
+    },
     async close() {
       if (!server.listening) return;
       const done = once(server, 'close');

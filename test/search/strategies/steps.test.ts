@@ -247,6 +247,18 @@ describe('particle-filter', () => {
     }
   });
 
+  it('gives a path its share where its copies alternate with those of another', () => {
+    // Odds 4 and 1, five particles each: shares of 8 and 2. Spaced points could miss all of one.
+    const particles = [...'ababababab'].map((step) => {
+      const path = { steps: [step], finish: 'step', policyTokens: 0 } as const;
+      return { path, logWeight: step === 'a' ? Math.log(4) : 0, copied: false };
+    });
+    for (const offset of [0, 0.3, 0.7, 0.999]) {
+      const taken = resample(particles, offset).map(({ path }) => path.steps[0]);
+      expect(taken.join('')).toBe('aaaaaaaabb');
+    }
+  });
+
   it('lets likely paths multiply and hopeless ones die, and keeps finished ones', async () => {
     const tree = { '': ['good', 'bad'], good: ['Answer: 1'], bad: ['Answer: 2'] };
     const scores = { good: 0.99, bad: 0.0001, 'Answer: 1': 0.9, 'Answer: 2': 0.99 };
@@ -314,8 +326,7 @@ describe('particle-filter, resampling less', () => {
 
   it('counts a score that it has resampled by only once where weights are gains', async () => {
     // Five a of odds 4 and five b of odds 1 become eight and two; the second step changes nothing.
-    // Equal paths stand together: where they alternate, equally spaced points may miss all b.
-    const first = [...'aaaaabbbbb'];
+    const first = [...'ababababab'];
     const long = { '': first, a: ['a1'], b: ['b1'], 'a a1': ['Answer: 1'], 'b b1': ['Answer: 2'] };
     const same = { ...scores, a1: 0.8, b1: 0.5 };
     const resamplings = async (weighting: string) => {
