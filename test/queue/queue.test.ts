@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import sharp from 'sharp';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { LabelSummary } from '../../src/cli/label.js';
 import type { WorkerSummary } from '../../src/queue/worker.js';
 import {
@@ -310,12 +310,13 @@ describe.skipIf(!hasRedis)('a run over a queue (needs redis-server)', () => {
 });
 
 const networks = hasRedis ? cutNetwork() : null;
+// Also where the test that uses it is not chosen to run.
+afterAll(() => networks?.close());
 
 describe.skipIf(!networks)('a worker on a network of its own (needs root and ip)', () => {
   it('whose link is cut loses its problems to another, and all is the same when it is back', async () => {
     const network = networks as CutNetwork;
     const redis = await testRedis({ bind: network.address });
-    closing.push(async () => network.close());
     const problems = writeJsonl(join(folder, 'network.jsonl'), simpleProblems(12));
     const here = await local(problems, QUICK);
     const run = queued(problems, redis, { ...QUICK, simulatedLatencyMs: 200 });
