@@ -12,6 +12,12 @@ export type {
   RunSnapshot,
   RunSummary,
 } from './runtime/label-run-types.js';
+export {
+  type Labeller,
+  LocalLabeller,
+  type LocalLabellerOptions,
+  type LocalLabellerPorts,
+} from './runtime/labeller.js';
 export { ScheduledPolicy, type SchedulerStats, type SkippingPolicy } from './runtime/scheduler.js';
 export { gradeCandidates, type SolveSettings, solveProblem } from './runtime/solve.js';
 export { type ReplyScope, SolveStore } from './runtime/solve-store.js';

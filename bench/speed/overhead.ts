@@ -11,6 +11,7 @@ import {
 import { parseLabelOptions } from '../../src/cli/label-options.js';
 import type { PolicyHandle } from '../../src/policy/create.js';
 import { LabelRun } from '../../src/runtime/label-run.js';
+import { LocalLabeller } from '../../src/runtime/labeller.js';
 import { benchFacts } from '../facts.js';
 
 /** Bookkeeping per rollout against the size of the tree.
@@ -82,21 +83,40 @@ async function measure(rolloutsPerProblem: number, rollouts = ROLLOUTS): Promise
 }
 
 function run(dir: string, count: number, rolloutsPerProblem: number, policy: PolicyHandle) {
-  const options = parseLabelOptions({});
+  const parsed = parseLabelOptions({});
+  const seed = 1;
+  const now = () => performance.now();
+  const options = {
+    ...parsed,
+    ...omegaPrmOptions.parse({ maxSearchCount: 1_000_000, rolloutBudget: rolloutsPerProblem }),
+    ...estimateOptions.parse({ numRollouts: 16 }),
+  };
+  const labeller = new LocalLabeller(
+    {
+      method: 'omegaprm',
+      seed,
+      options,
+      sampling: parsed,
+      budget: parsed,
+      concurrency: 8,
+      maxInFlight: 512,
+    },
+    {
+      policy,
+      verifier: {
+        verify: async (problem, solutions) =>
+          solutions.map((steps) => ({
+            verdict: steps.at(-1) === `Answer: ${problem.answer}` ? 'equal' : 'different',
+          })),
+      },
+      now,
+    },
+  );
   const label = new LabelRun(
     {
       dir,
-      method: 'omegaprm',
-      seed: 1,
-      options: {
-        ...options,
-        ...omegaPrmOptions.parse({ maxSearchCount: 1_000_000, rolloutBudget: rolloutsPerProblem }),
-        ...estimateOptions.parse({ numRollouts: 16 }),
-      },
-      sampling: options,
-      budget: options,
-      concurrency: 8,
-      maxInFlight: 512,
+      seed,
+      options,
       strict: true,
       keepReplies: false,
       maxFailuresInARow: 1,
@@ -106,15 +126,9 @@ function run(dir: string, count: number, rolloutsPerProblem: number, policy: Pol
     },
     {
       problems: problemItems(count),
-      policy,
-      verifier: {
-        verify: async (problem, solutions) =>
-          solutions.map((steps) => ({
-            verdict: steps.at(-1) === `Answer: ${problem.answer}` ? 'equal' : 'different',
-          })),
-      },
+      labeller,
       signal: new AbortController().signal,
-      now: () => performance.now(),
+      now,
     },
   );
   return label.run();

@@ -13,6 +13,10 @@ const BAD_INPUT = [
   'POLICY_MODEL_UNKNOWN',
   'POLICY_URL_INVALID',
   'PROBLEM',
+  'QUEUE_PASSWORD_MISSING',
+  'QUEUE_POLICY_DIFFERS',
+  'QUEUE_URL_INVALID',
+  'QUEUE_VERSION_DIFFERS',
   'RECORDED_MALFORMED',
   'RECORDED_UNREADABLE',
   'RESPONSES_INVALID',
@@ -52,3 +56,11 @@ export function reportError(error: unknown, json: boolean): number {
 function errorText(error: unknown): string {
   return error instanceof Error && error.stack ? error.stack : errorMessage(error);
 }
+
+/** Ends the process soon after its command has ended, should a handle that a library forgot keep it
+ *  alive: whoever stopped a worker waits for its end. */
+export function endSoon(): void {
+  setTimeout(() => process.exit(), END_MS).unref();
+}
+
+const END_MS = 2_000;

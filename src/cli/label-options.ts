@@ -11,6 +11,7 @@ import { readConfigFile } from '../config/config-file.js';
 import { addFlags, parseOptions } from '../config/flags.js';
 import { budgetOptions, policyOptions, runOptions, samplingOptions } from '../config/options.js';
 import { problemOptions } from '../data/problems.js';
+import { queueOptions } from '../queue/options.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { POLICY_HOST_AREAS, policyHostShape, simulatedShape } from './policy-flags.js';
 
@@ -28,6 +29,7 @@ const AREAS = [
   ['Budget per problem', budgetOptions],
   ['Answer checking', verifyOptions],
   ['Judge', judgeOptions],
+  ['Many machines (steptree worker)', queueOptions],
   ...POLICY_HOST_AREAS,
 ] as const;
 
@@ -44,6 +46,7 @@ const plainOptions = z.strictObject({
   ...budgetOptions.shape,
   ...verifyOptions.shape,
   ...judgeOptions.shape,
+  ...queueOptions.shape,
   ...policyHostShape,
 });
 

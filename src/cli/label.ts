@@ -16,13 +16,16 @@ import { budgetOptions, samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { readProblems } from '../data/problems.js';
-import { createPolicy, type PolicyHandle, policyLine } from '../policy/create.js';
+import { createPolicy, policyFacts, policyLine } from '../policy/create.js';
+import { queueOptions } from '../queue/options.js';
+import type { LabelOptions } from '../runtime/label-problem.js';
 import { LabelRun } from '../runtime/label-run.js';
 import type { LabelRunConfig, RunSummary } from '../runtime/label-run-types.js';
+import { type Labeller, LocalLabeller } from '../runtime/labeller.js';
 import { writeRecording } from '../runtime/recording.js';
 import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
-import { EXIT } from './exit.js';
+import { EXIT, endSoon } from './exit.js';
 import { type AllLabelOptions, addLabelFlags, parseLabelOptions } from './label-options.js';
 import type { CommandIo } from './main.js';
 import { policySettings } from './policy-flags.js';
@@ -48,6 +51,7 @@ export function labelCommand(io: CommandIo): Command {
     if (given.json) process.stdout.write(`${JSON.stringify({ out: given.out, ...summary })}\n`);
     else process.stderr.write(`${summaryText(summary, given.out)}\n`);
     io.exit(exitCode(summary));
+    if (options.queue !== '') endSoon();
   });
 }
 
@@ -67,7 +71,8 @@ export interface LabelIo {
 /** What a command reports: the run's summary and how many failures were bad input. */
 export type LabelSummary = RunSummary & { readonly badInput: number };
 
-/** Opens the hosts, runs the labelling and closes them again, also after an error. */
+/** Opens the hosts, or the queue to the workers, runs the labelling and closes them again, also after
+ *  an error. */
 export async function label(
   problemsFile: string,
   out: string,
@@ -76,25 +81,18 @@ export async function label(
 ): Promise<LabelSummary> {
   const dir = resolve(out);
   await requireReadable(problemsFile);
-  const policy = await createPolicy(policySettings(options), io.signal, io.log);
-  if (!io.quiet) io.log(policyLine(policy));
-  const checks = createAnswerChecks({
-    verify: pickOptions(verifyOptions, options),
-    judge: pickOptions(judgeOptions, options),
-    judgeUrl: options.judge,
-  });
+  const place = await openPlace(options, io);
   let progress: Progress | null = null;
   try {
-    const run = new LabelRun(runConfig(dir, problemsFile, options, policy), {
+    if (!io.quiet) io.log(place.line);
+    const run = new LabelRun(runConfig(dir, problemsFile, options, place), {
       problems: readProblems(problemsFile, {
         format: options.format,
         // Replies that are not made from pixels don't need the pictures.
-        checkImages: policy.checksImages ? options.checkImages : 'none',
+        checkImages: place.checksImages ? options.checkImages : 'none',
         onWarning: io.log,
       }),
-      policy,
-      verifier: checks.verifier,
-      ...(checks.critic ? { critic: checks.critic } : {}),
+      labeller: place.labeller,
       signal: io.signal,
       now: () => performance.now(),
       ...(io.onTree ? { onTree: io.onTree } : {}),
@@ -106,9 +104,100 @@ export async function label(
     return { ...summary, badInput: run.badInput };
   } finally {
     progress?.stop();
-    await checks.close();
-    await policy.close();
+    await place.close();
   }
+}
+
+/** Where the trees grow, and what the run must know of it. */
+interface LabelPlace {
+  readonly labeller: Labeller;
+  readonly identity: Readonly<Record<string, unknown>>;
+  readonly facts: Readonly<Record<string, unknown>>;
+  readonly checksImages: boolean;
+  /** For the log. */
+  readonly line: string;
+  close(): Promise<void>;
+}
+
+function openPlace(options: AllLabelOptions, io: LabelIo): Promise<LabelPlace> {
+  return options.queue === '' ? openHere(options, io) : openQueue(options, io);
+}
+
+async function openHere(options: AllLabelOptions, io: LabelIo): Promise<LabelPlace> {
+  const policy = await createPolicy(policySettings(options), io.signal, io.log);
+  const checks = createAnswerChecks({
+    verify: pickOptions(verifyOptions, options),
+    judge: pickOptions(judgeOptions, options),
+    judgeUrl: options.judge,
+  });
+  const { method, seed, concurrency } = options;
+  const sampling = pickOptions(samplingOptions, options);
+  const budget = pickOptions(budgetOptions, options);
+  const { maxInFlight } = policy;
+  return {
+    labeller: new LocalLabeller(
+      { method, seed, options, sampling, budget, concurrency, maxInFlight },
+      {
+        policy,
+        verifier: checks.verifier,
+        ...(checks.critic ? { critic: checks.critic } : {}),
+        now: () => performance.now(),
+      },
+    ),
+    identity: policy.identity,
+    facts: { policy: policy.describe() },
+    checksImages: policy.checksImages,
+    line: policyLine(policy),
+    close: async () => {
+      await checks.close();
+      await policy.close();
+    },
+  };
+}
+
+async function openQueue(options: AllLabelOptions, io: LabelIo): Promise<LabelPlace> {
+  // Loaded only when wanted: other commands need no Redis.
+  const { openCoordinator } = await import('../queue/open.js');
+  const policy = policySettings(options);
+  const facts = await policyFacts(policy, io.signal, io.log);
+  const { labeller, shown, close } = await openCoordinator(
+    pickOptions(queueOptions, options),
+    {
+      method: options.method,
+      seed: options.seed,
+      options: labellingOptions(options),
+      sampling: pickOptions(samplingOptions, options),
+      budget: pickOptions(budgetOptions, options),
+      policy,
+      identity: facts.identity,
+      verify: pickOptions(verifyOptions, options),
+      judge: pickOptions(judgeOptions, options),
+      judgeUrl: options.judge,
+      maxLosses: options.queueMaxLosses,
+    },
+    { ...io, keepReplies: keepsReplies(options) },
+  );
+  return {
+    labeller,
+    identity: facts.identity,
+    facts: { policy: { host: facts.identity.host, model: facts.name }, queue: shown },
+    checksImages: facts.checksImages,
+    line: `policy ${facts.name}, at the workers of queue ${options.queueName} at ${shown}`,
+    close,
+  };
+}
+
+/** Those of the options that labellers read. */
+function labellingOptions(options: AllLabelOptions): LabelOptions {
+  const areas = [estimateOptions, omegaPrmOptions, stepRolloutsOptions, consensusOptions];
+  return Object.assign(
+    {},
+    ...[...areas, pathOptions].map((area) => pickOptions(area, options)),
+  ) as LabelOptions;
+}
+
+function keepsReplies({ keepReplies, record }: AllLabelOptions): boolean {
+  return keepReplies || record !== '';
 }
 
 /** Options that decide what the trees and labels are. Others may differ when a run is resumed. */
@@ -122,13 +211,16 @@ const DECIDING = [
   budgetOptions,
 ];
 
-function identityOf(options: AllLabelOptions, policy: PolicyHandle): Record<string, unknown> {
+function identityOf(
+  options: AllLabelOptions,
+  policy: LabelPlace['identity'],
+): Record<string, unknown> {
   const deciding = DECIDING.map((area) => pickOptions(area, options));
   return Object.assign(
     {
       method: options.method,
       seed: options.seed,
-      policy: policy.identity,
+      policy,
       splitter: options.splitter,
       judge: options.judge !== '',
       judgeMode: options.judgeMode,
@@ -141,28 +233,23 @@ function runConfig(
   dir: string,
   problemsFile: string,
   options: AllLabelOptions,
-  policy: PolicyHandle,
+  place: LabelPlace,
 ): LabelRunConfig {
   return {
     dir,
-    method: options.method,
     seed: options.seed,
     options,
-    sampling: pickOptions(samplingOptions, options),
-    budget: pickOptions(budgetOptions, options),
-    concurrency: options.concurrency,
-    maxInFlight: policy.maxInFlight,
     strict: options.strict,
-    keepReplies: options.keepReplies || options.record !== '',
+    keepReplies: keepsReplies(options),
     maxFailuresInARow: options.maxFailuresInARow,
     limit: options.limit,
-    identity: identityOf(options, policy),
+    identity: identityOf(options, place.identity),
     identityDefaults: Object.assign({}, ...DECIDING.map((area) => pickOptions(area, {}))),
     facts: {
       steptree: packageVersion(),
       node: process.version,
       problemsFile: resolve(problemsFile),
-      policy: policy.describe(),
+      ...place.facts,
     },
   };
 }
@@ -234,6 +321,7 @@ Examples:
   $ steptree label problems.jsonl --out run --policy http://a:8000/v1,http://b:8000/v1 \\
       --method step-rollouts --num-solutions 4 --num-rollouts 16
   $ steptree label problems.jsonl --out run --config recipes/mm-prm.json
+  $ steptree label problems.jsonl --out run --queue redis://redis:6379    (and steptree worker)
 
 Bad problems are skipped and listed in OUT/failed.jsonl (exit code 2); --strict stops at the first.
 Problems whose calls failed for good are listed there too (exit code 1) and are tried again by the

@@ -14,6 +14,7 @@ export interface CommandIo {
 /** Read when it is named: the modules of all commands together take a second to load. */
 const COMMANDS: Readonly<Record<string, (io: CommandIo) => Promise<Command>>> = {
   label: async (io) => (await import('./label.js')).labelCommand(io),
+  worker: async (io) => (await import('./worker.js')).workerCommand(io),
   solve: async (io) => (await import('./solve.js')).solveCommand(io),
   score: async (io) => (await import('./score.js')).scoreCommand(io),
   serve: async (io) => (await import('./serve.js')).serveCommand(io),
@@ -87,6 +88,7 @@ Examples:
   $ steptree solve --problem problems/problems.jsonl --id ID --strategy majority --n 16
   $ steptree bench run figmath --out bench-run --strategy greedy,majority --n 1,4,16
   $ steptree serve                                  an OpenAI-compatible API
+  $ steptree worker --queue redis://localhost:6379  grow trees of runs on many machines
   $ steptree view run                               look at its trees in a browser
   $ steptree export run --to trl --out prm-data.jsonl
 

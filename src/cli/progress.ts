@@ -59,8 +59,21 @@ export function progressText(now: RunSnapshot): string {
     `${rate(now.sessionRollouts)} rollouts/s`,
     `${rate(now.sessionTokens)} tokens/s`,
     `slots ${now.inFlight}/${now.maxInFlight}`,
+    ...queueParts(now),
     `ETA ${etaText(now)}`,
   ].join(' · ');
+}
+
+/** `4 workers · 36 problems out` and, if something is wrong, what. */
+function queueParts({ queue }: RunSnapshot): string[] {
+  if (!queue) return [];
+  const { workers, handedOut, trouble } = queue;
+  const none = 'no worker yet (steptree worker --queue …)';
+  return [
+    workers === 0 ? none : `${workers} worker${workers === 1 ? '' : 's'}`,
+    `${handedOut.toLocaleString('en')} problems out`,
+    ...(trouble === null ? [] : [trouble]),
+  ];
 }
 
 /** From this session's pace, counting each growing tree as half done. */

@@ -57,11 +57,62 @@ export async function createPolicy(
   if (/^https?:\/\//.test(spec)) return openAiHandle(settings, signal, onWarning);
   const folder = spec.startsWith('onnx:') ? spec.slice('onnx:'.length) : spec;
   if (spec !== folder || existsSync(folder)) return onnxHandle(resolve(folder), folder, settings);
-  throw new SteptreeError(
+  throw unknownPolicy(spec);
+}
+
+/** What a run must know of its policy where others open it. */
+export type PolicyFacts = Pick<PolicyHandle, 'kind' | 'name' | 'checksImages' | 'identity'>;
+
+/** What a policy is, without opening it but for a server, which is asked for its model.
+ *  @throws as `createPolicy` */
+export async function policyFacts(
+  settings: PolicySettings,
+  signal: AbortSignal,
+  onWarning: (message: string) => void,
+): Promise<PolicyFacts> {
+  const { spec, onnx } = settings;
+  if (spec === 'simulated') {
+    const identity = simulatedIdentity(settings);
+    return { kind: 'simulated', name: 'simulated', checksImages: true, identity };
+  }
+  if (spec.startsWith('recorded:')) {
+    return { kind: 'recorded', name: spec, checksImages: false, identity: RECORDED_IDENTITY };
+  }
+  if (/^https?:\/\//.test(spec)) {
+    const handle = await openAiHandle(settings, signal, onWarning);
+    await handle.close();
+    const { kind, name, checksImages, identity } = handle;
+    return { kind, name, checksImages, identity };
+  }
+  // The folder may be at the workers only.
+  const folder = spec.startsWith('onnx:') ? spec.slice('onnx:'.length) : spec;
+  if (spec === folder && spec !== 'embedded' && !existsSync(folder)) throw unknownPolicy(spec);
+  return { kind: 'onnx', name: folder, checksImages: true, identity: onnxIdentity(folder, onnx) };
+}
+
+function unknownPolicy(spec: string): SteptreeError {
+  return new SteptreeError(
     'OPTION_POLICY_UNKNOWN',
     `--policy ${spec} is neither embedded, simulated, recorded:FILE, an http(s) URL nor an existing model folder`,
     { policy: spec },
   );
+}
+
+const RECORDED_IDENTITY = { host: 'recorded' };
+
+function onnxIdentity(shown: string, onnx: OnnxOptions) {
+  const { systemPrompt, decoder } = onnx;
+  return { host: 'onnx', model: shown, systemPrompt, decoder, ...providerFact(onnx) };
+}
+
+/** Another provider rounds otherwise: its replies are others. */
+function providerFact({ onnxProvider }: OnnxOptions) {
+  return onnxProvider === 'cpu' ? {} : { provider: onnxProvider };
+}
+
+function simulatedIdentity({ simulated }: PolicySettings) {
+  const { latencyMs: _, ...identity } = simulated;
+  return { host: 'simulated', ...identity };
 }
 
 async function openAiHandle(
@@ -107,16 +158,14 @@ async function onnxHandle(
   // Loaded only when wanted: onnxruntime is large, and other hosts need none of it.
   const { createOnnxPolicy } = await import('./onnx/host.js');
   const host = await createOnnxPolicy(folder, onnx);
-  const { systemPrompt, decoder, onnxProvider } = onnx;
-  // Another provider rounds otherwise: its replies are others.
-  const provider = onnxProvider === 'cpu' ? {} : { provider: onnxProvider };
+  const provider = providerFact(onnx);
   return {
     kind: 'onnx',
     name: host.name,
     checksImages: true,
     takesTurns: false,
     maxInFlight,
-    identity: { host: 'onnx', model: shown, systemPrompt, decoder, ...provider },
+    identity: onnxIdentity(shown, onnx),
     sample: (request, abort) => host.sample(request, abort),
     describe: () => ({ host: 'onnx', model: shown, threads: onnx.threads, ...provider }),
     stats: async () => ({ ...(await host.stats()) }),
@@ -135,7 +184,7 @@ async function recordedHandle(
     checksImages: false,
     takesTurns: false,
     maxInFlight,
-    identity: { host: 'recorded' },
+    identity: RECORDED_IDENTITY,
     sample: (request, abort) => host.sample(request, abort),
     describe: () => host.describe(),
     stats: async () => ({ ...(await host.stats()) }),
@@ -144,16 +193,16 @@ async function recordedHandle(
   };
 }
 
-function simulatedHandle({ simulated, maxInFlight }: PolicySettings): PolicyHandle {
+function simulatedHandle(settings: PolicySettings): PolicyHandle {
+  const { simulated, maxInFlight } = settings;
   const host = createSimulatedPolicy(simulated);
-  const { latencyMs: _, ...identity } = simulated;
   return {
     kind: 'simulated',
     name: host.name,
     checksImages: true,
     takesTurns: false,
     maxInFlight,
-    identity: { host: 'simulated', ...identity },
+    identity: simulatedIdentity(settings),
     sample: (request, abort) => host.sample(request, abort),
     describe: () => host.describe(),
     stats: async () => ({ ...(await host.stats()) }),

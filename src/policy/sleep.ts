@@ -22,3 +22,21 @@ export function after(ms: number, fire: () => void): () => void {
   const timer = setTimeout(fire, ms);
   return () => clearTimeout(timer);
 }
+
+/** Waits for `work` to settle, however it does, but no longer than `ms`. @returns whether it did */
+export async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([settled, late]);
+  } finally {
+    // A timer that nobody waits for would keep the process alive.
+    clearTimeout(timer);
+  }
+}

@@ -3,7 +3,7 @@ export class Gate {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(private readonly width: number) {}
+  constructor(private width: number) {}
 
   get active(): number {
     return this.running;
@@ -19,6 +19,13 @@ export class Gate {
 
   leave(): void {
     this.running--;
-    this.waiting.shift()?.();
+    if (this.running < this.width) this.waiting.shift()?.();
+  }
+
+  /** Those who run stay; a wider gate lets in who waits. */
+  resize(width: number): void {
+    const more = width - Math.max(this.width, this.running);
+    this.width = width;
+    for (let i = 0; i < more; i++) this.waiting.shift()?.();
   }
 }

@@ -1,19 +1,13 @@
-import type { Budget } from '../../search/budget.js';
 import type { TreeJson } from '../../search/labels/tree-json.js';
-import type { Critic, SamplingOptions, Verifier } from '../../search/types.js';
 import type { ProblemItem } from '../data/problems.js';
-import type { PolicyHandle } from '../policy/create.js';
-import type { LabelMethod, LabelOptions } from './label-problem.js';
+import type { LabelOptions } from './label-problem.js';
+import type { Labeller, QueueSnapshot } from './labeller.js';
 
 export interface LabelRunConfig {
   readonly dir: string;
-  readonly method: LabelMethod;
   readonly seed: number;
+  /** What lines are made of a tree with. */
   readonly options: LabelOptions;
-  readonly sampling: SamplingOptions;
-  readonly budget: Budget;
-  readonly concurrency: number;
-  readonly maxInFlight: number;
   readonly strict: boolean;
   readonly keepReplies: boolean;
   readonly maxFailuresInARow: number;
@@ -29,9 +23,8 @@ export interface LabelRunConfig {
 
 export interface LabelRunPorts {
   readonly problems: AsyncIterable<ProblemItem>;
-  readonly policy: PolicyHandle;
-  readonly verifier: Verifier;
-  readonly critic?: Critic;
+  /** Grows the trees. */
+  readonly labeller: Labeller;
   readonly signal: AbortSignal;
   readonly now: () => number;
   /** A finished tree, for whoever shows the run live. */
@@ -68,4 +61,6 @@ export interface RunSnapshot extends RunSummary {
   readonly sessionSeconds: number;
   /** Problems that earlier sessions had settled. */
   readonly settledBefore: number;
+  /** Where workers grow the trees. */
+  readonly queue?: QueueSnapshot;
 }

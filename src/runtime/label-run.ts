@@ -6,37 +6,33 @@ import {
   errorCode,
   errorMessage,
   type Problem,
-  type ReplyStore,
-  SearchContext,
   SteptreeError,
   type TreeJson,
+  type Usage,
 } from '../../search/index.js';
 import { writeFileAtomic } from '../data/files.js';
 import { withStoredPictures } from '../data/pictures.js';
 import { type ProblemItem, treeFileName } from '../data/problems.js';
-import { Gate } from './gate.js';
-import { labelLines, labelProblem } from './label-problem.js';
+import { labelLines } from './label-problem.js';
 import type { LabelRunConfig, LabelRunPorts, RunSnapshot, RunSummary } from './label-run-types.js';
+import type { Growth } from './labeller.js';
 import { LabelsFile } from './labels-file.js';
 import { problemHash } from './problem-hash.js';
 import { claimFolder, lockRun, RUN_FILES, writeFailed } from './run-files.js';
 import { type FailedRecord, type Failure, type ProblemRecord, RunStore } from './run-store.js';
-import { ScheduledPolicy } from './scheduler.js';
 import { Totals } from './totals.js';
 
 /** Labels every problem that the run's folder has no result for yet.
  *
- *  Each problem is a task of its own over the one queue to the policy. A problem that fails for
+ *  Each problem is a task of its own at the labeller, here or elsewhere. A problem that fails for
  *  good is recorded with its reason and never stops the others, unless `strict` says so or the
  *  failures come in a row, which means that the server is gone.
  *  @throws SteptreeError RUN_CONFIG_DIFFERS, RUN_LOCKED, RUN_PROBLEM_CHANGED,
  *  POLICY_DOWN, STORE_WRITE_FAILED, FILE_WRITE_FAILED; what is stored stays valid */
 export class LabelRun {
   private readonly totals = new Totals();
-  private readonly scheduler: ScheduledPolicy;
-  private readonly gate: Gate;
   private readonly startedMs: number;
-  private readonly live = new Set<SearchContext>();
+  private readonly live = new Set<Growth>();
   private readonly abort = new AbortController();
   private readonly signal: AbortSignal;
   private earlierSeconds = 0;
@@ -53,8 +49,6 @@ export class LabelRun {
     private readonly config: LabelRunConfig,
     private readonly ports: LabelRunPorts,
   ) {
-    this.scheduler = new ScheduledPolicy(ports.policy, config.maxInFlight);
-    this.gate = new Gate(config.concurrency);
     this.startedMs = ports.now();
     this.signal = AbortSignal.any([ports.signal, this.abort.signal]);
     // Every call in flight listens to it; hundreds are no leak.
@@ -81,17 +75,15 @@ export class LabelRun {
 
   snapshot(): RunSnapshot {
     const live = [...this.live];
-    const sum = (pick: (context: SearchContext) => number) =>
-      live.reduce((total, context) => total + pick(context), 0);
-    const { inFlight, maxInFlight, waiting } = this.scheduler.stats();
+    const sum = (pick: (growth: Growth) => number) =>
+      live.reduce((total, growth) => total + pick(growth), 0);
+    const { unseenRollouts, unseenTokens, ...places } = this.ports.labeller.snapshot();
     return {
       ...this.summary('running'),
-      active: this.gate.active,
-      inFlight,
-      maxInFlight,
-      waiting,
-      sessionRollouts: this.sessionRollouts + sum((context) => context.usage.rollouts),
-      sessionTokens: this.sessionTokens + sum((context) => context.usage.policyTokens),
+      active: live.length,
+      ...places,
+      sessionRollouts: this.sessionRollouts + sum(({ usage }) => usage.rollouts) + unseenRollouts,
+      sessionTokens: this.sessionTokens + sum(({ usage }) => usage.policyTokens) + unseenTokens,
       sessionSeconds: (this.ports.now() - this.startedMs) / 1000,
       settledBefore: this.settledBefore,
     };
@@ -121,6 +113,7 @@ export class LabelRun {
     let outcome: RunSummary['status'] = 'stopped';
     try {
       await this.checkpoint(store, 'running');
+      await this.ports.labeller.open?.(store);
       await this.labelAll(store, labels);
       outcome = this.ports.signal.aborted ? 'interrupted' : 'done';
     } catch (error) {
@@ -145,13 +138,13 @@ export class LabelRun {
         if (this.config.limit > 0 && ordinal >= this.config.limit) break;
         const place = ordinal++;
         if (await this.isSettled(place, item, store, labels)) continue;
-        await this.gate.enter();
+        await this.ports.labeller.enter();
         if (this.signal.aborted) break;
         const task = this.labelOne(place, item, store, labels)
           .catch((error: unknown) => this.stopFor(error))
           .finally(() => {
             tasks.delete(task);
-            this.gate.leave();
+            this.ports.labeller.leave();
           });
         tasks.add(task);
       }
@@ -206,12 +199,14 @@ export class LabelRun {
   ): Promise<void> {
     if ('rejected' in item) return;
     const { problem } = item;
-    const context = this.contextFor(problem, store.repliesOf(ordinal));
-    this.live.add(context);
+    const { labeller } = this.ports;
+    let growth = NOT_STARTED;
     try {
-      const { method, options, seed } = this.config;
+      const { options, seed } = this.config;
       const named = await withStoredPictures(problem, this.config.dir);
-      const tree = await labelProblem(named, context, method, options);
+      growth = labeller.start({ ordinal, problem, named, store, signal: this.signal });
+      this.live.add(growth);
+      const tree = await growth.tree;
       const treeFile = treeFileName(problem.id);
       const lines = labelLines(tree, options, seed);
       const text = `${JSON.stringify(tree)}\n`;
@@ -222,20 +217,20 @@ export class LabelRun {
         id: problem.id,
         contentHash: problemHash(problem),
         treeFile,
-        usage: context.usage,
+        usage: growth.usage,
         labels: lines.length,
       });
       labels.settled(ordinal);
+      labeller.settled?.(ordinal);
       this.failuresInARow = 0;
       this.ports.onTree?.(tree);
     } catch (error) {
-      await this.takeFailure(ordinal, context, error, store, labels);
+      await this.takeFailure(ordinal, { problem, usage: growth.usage, error }, store, labels);
     } finally {
-      this.live.delete(context);
-      this.sessionRollouts += context.usage.rollouts;
-      this.sessionTokens += context.usage.policyTokens;
-      this.replayed += context.usage.replayed;
-      this.scheduler.release(problem.id);
+      this.live.delete(growth);
+      this.sessionRollouts += growth.usage.rollouts;
+      this.sessionTokens += growth.usage.policyTokens;
+      this.replayed += growth.usage.replayed;
     }
   }
 
@@ -243,13 +238,11 @@ export class LabelRun {
    *  other error is this problem's own. */
   private async takeFailure(
     ordinal: number,
-    context: SearchContext,
-    error: unknown,
+    { problem, usage, error }: { problem: Problem; usage: Readonly<Usage>; error: unknown },
     store: RunStore,
     labels: LabelsFile,
   ): Promise<void> {
     if (this.signal.aborted) return;
-    const { problem, usage } = context;
     const code = errorCode(error);
     if (FATAL_CODES.has(code)) throw error;
     const failure: Failure = { kind: 'run', id: problem.id, code, message: errorMessage(error) };
@@ -259,6 +252,7 @@ export class LabelRun {
       store,
       labels,
     );
+    this.ports.labeller.settled?.(ordinal);
     this.failuresInARow++;
     if (this.config.strict) throw error;
     if (this.failuresInARow >= this.config.maxFailuresInARow) {
@@ -301,23 +295,6 @@ export class LabelRun {
     this.totals.add(full);
   }
 
-  private contextFor(problem: Problem, store: ReplyStore): SearchContext {
-    const { policy, verifier, critic, now } = this.ports;
-    return new SearchContext({
-      problem,
-      seed: this.config.seed,
-      policy: this.scheduler,
-      sampling: this.config.sampling,
-      verifier,
-      ...(critic ? { critic } : {}),
-      store,
-      budget: this.config.budget,
-      now,
-      signal: this.signal,
-      onReplay: (prefix, count) => policy.skip?.(problem.id, prefix, count),
-    });
-  }
-
   private async linesOfFile(treeFile: string): Promise<readonly string[]> {
     const text = await readFile(join(this.config.dir, RUN_FILES.trees, treeFile), 'utf8');
     return labelLines(JSON.parse(text) as TreeJson, this.config.options, this.config.seed);
@@ -339,7 +316,7 @@ export class LabelRun {
 
   private async writeRunFile(status: RunSummary['status']): Promise<void> {
     const { identity, facts } = this.config;
-    const policyStats = await this.ports.policy.stats();
+    const policyStats = await this.ports.labeller.stats();
     const run = { ...facts, config: identity, ...this.summary(status), policyStats };
     await writeFileAtomic(
       join(this.config.dir, RUN_FILES.run),
@@ -375,3 +352,6 @@ const CHECKPOINT_MS = 5_000;
 
 /** Errors that are nobody's problem in particular. */
 const FATAL_CODES = new Set(['STORE_WRITE_FAILED', 'FILE_WRITE_FAILED', 'STORE_OPEN_FAILED']);
+
+/** A problem whose pictures could not be stored. */
+const NOT_STARTED: Growth = { usage: emptyUsage(), tree: new Promise(() => {}) };

@@ -9,6 +9,7 @@ import { EVALUATE_ERROR_CODES } from '../../src/evaluate/errors.js';
 import { POLICY_ERROR_CODES } from '../../src/policy/errors.js';
 import { ONNX_ERROR_CODES } from '../../src/policy/onnx/errors.js';
 import { SPLITTER_ERROR_CODES } from '../../src/policy/splitter.js';
+import { QUEUE_ERROR_CODES } from '../../src/queue/errors.js';
 import { RUNTIME_ERROR_CODES } from '../../src/runtime/errors.js';
 import { SERVER_ERROR_CODES } from '../../src/server/errors.js';
 import { VIEW_ERROR_CODES } from '../../src/server/view-errors.js';
@@ -25,6 +26,7 @@ const declared = new Set<string>(
     ONNX_ERROR_CODES,
     SPLITTER_ERROR_CODES,
     RUNTIME_ERROR_CODES,
+    QUEUE_ERROR_CODES,
     VERIFY_ERROR_CODES,
     SERVER_ERROR_CODES,
     EVALUATE_ERROR_CODES,

@@ -18,11 +18,14 @@ export function runCli(args: readonly string[], env: Record<string, string> = {}
   return startCli(args, env).ended;
 }
 
+/** @param by a command that runs it, such as `ip netns exec NAME` */
 export function startCli(
   args: readonly string[],
   env: Record<string, string> = {},
+  by: readonly string[] = [],
 ): { child: ChildProcess; ended: Promise<CliResult> } {
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const [program = process.execPath, ...rest] = [...by, process.execPath, BIN, ...args];
+  const child = spawn(program, rest, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

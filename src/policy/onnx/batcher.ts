@@ -227,13 +227,13 @@ export class Batcher {
     const output = await this.pass(group, embeds);
     this.stats.decodePasses += 1;
     this.stats.decodedRows += batch;
+    this.stats.computedTokens += batch;
+    this.stats.naiveTokens += batch;
     for (const [slot, sequence] of group.sequences.entries()) {
       group.slots.append(slot, sequence.ownLength, output.keys, output.values, slot);
       sequence.length += 1;
     }
     this.sampleNext(group.sequences, output.logits);
-    this.stats.computedTokens += batch;
-    this.stats.naiveTokens += batch;
     // From the end, so that filling a hole with the last sequence disturbs nothing still to come.
     for (let slot = batch - 1; slot >= 0; slot--) this.settle(group, slot);
   }

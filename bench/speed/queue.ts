@@ -1,0 +1,144 @@
+/** How much faster four workers are than one, and whether a worker that is killed every 5 seconds changes
+ *  a byte.
+ *
+ *  Physics first: a worker's policy takes `LATENCY_MS` a call and `PLACES` calls at once, so a run of so
+ *  many calls takes at least calls x latency / (workers x places). All else (queue, store, checks, the
+ *  last trees that grow alone) comes on top.
+ *
+ *  node dist/bench/speed/queue.js [--problems 128]    (needs redis-server; about 4 minutes) */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Redis } from 'ioredis';
+import { label } from '../../src/cli/label.js';
+import { parseLabelOptions } from '../../src/cli/label-options.js';
+import { benchFacts } from '../facts.js';
+
+const LATENCY_MS = 200;
+const ROLLOUTS_A_CALL = 8;
+/** Calls at once of one worker. */
+const PLACES = 2;
+const KILL_EVERY_MS = 5_000;
+const SEED = 11;
+
+const { values } = parseArgs({ options: { problems: { type: 'string', default: '128' } } });
+const count = Number(values.problems);
+const dir = await mkdtemp(join(tmpdir(), 'steptree-queue-'));
+const redis = await startRedis();
+try {
+  const problems = join(dir, 'problems.jsonl');
+  const rows = Array.from({ length: count }, (_, i) => {
+    return JSON.stringify({ id: `p${i}`, question: `What is ${i} plus ${i}?`, answer: `${2 * i}` });
+  });
+  await writeFile(problems, `${rows.join('\n')}\n`);
+  const here = await run(problems, 'here', { simulatedLatencyMs: 0, queue: '' });
+  const floor = (workers: number) => (here.calls * LATENCY_MS) / 1000 / (workers * PLACES);
+  say(`${count} problems, ${here.calls} calls of ${LATENCY_MS} ms, ${PLACES} at once a worker`);
+  say(`floor: 1 worker ${floor(1).toFixed(1)} s, 4 workers ${floor(4).toFixed(1)} s`);
+  const results: Record<string, unknown>[] = [];
+  const seconds: Record<number, number> = {};
+  for (const workers of [4, 1]) {
+    const took = await measure(problems, workers);
+    seconds[workers] = took.seconds;
+    results.push({ workers, floorSeconds: floor(workers), ...took });
+    say(`${workers} workers: ${took.seconds.toFixed(1)} s, same bytes: ${took.sameBytes}`);
+  }
+  const speedup = (seconds[1] ?? 0) / (seconds[4] ?? 1);
+  say(`4 workers are ${speedup.toFixed(2)} times as fast as 1 (aim: 3.6)`);
+  const killed = await measure(problems, 4, true);
+  say(
+    `4 workers, one killed every 5 s: ${killed.seconds.toFixed(1)} s, ${killed.kills} kills, same bytes: ${killed.sameBytes}`,
+  );
+  const settings = { count, LATENCY_MS, PLACES, ROLLOUTS_A_CALL, SEED, calls: here.calls };
+  console.log(JSON.stringify({ ...benchFacts(), ...settings, results, speedup, killed }));
+} finally {
+  await redis.close();
+  await rm(dir, { recursive: true, force: true });
+}
+
+async function measure(problems: string, workers: number, kills = false) {
+  const name = `${workers}${kills ? '-killed' : ''}`;
+  // A worker that only lacks the processor must not be taken for lost while speed is measured.
+  const lockMs = kills ? 2_000 : 20_000;
+  const team = Array.from({ length: workers }, () => startWorker(lockMs));
+  while ((await redis.client.zcard('steptree:workers:label')) < workers) await wait(50);
+  const startMs = performance.now();
+  let over = false;
+  const running = run(problems, name, { queue: redis.url, simulatedLatencyMs: LATENCY_MS });
+  void running.finally(() => {
+    over = true;
+  });
+  let killed = 0;
+  while (kills && !over) {
+    await Promise.race([wait(KILL_EVERY_MS), running]);
+    if (over) break;
+    const victim = team.shift();
+    victim?.kill('SIGKILL');
+    team.push(startWorker(lockMs));
+    killed++;
+  }
+  await running;
+  const seconds = (performance.now() - startMs) / 1000;
+  for (const worker of team) worker.kill('SIGTERM');
+  await Promise.all(team.map((worker) => worker.exitCode ?? once(worker, 'exit')));
+  return { seconds, kills: killed, sameBytes: await sameBytes('here', name) };
+}
+
+async function run(problems: string, name: string, more: Record<string, unknown>) {
+  const options = parseLabelOptions({
+    policy: 'simulated',
+    seed: SEED,
+    rolloutBudget: 96,
+    numRollouts: ROLLOUTS_A_CALL,
+    ...more,
+  });
+  const io = { signal: new AbortController().signal, quiet: true, log: () => {} };
+  return label(problems, join(dir, name), options, io);
+}
+
+function startWorker(lockMs: number): ChildProcess {
+  const args = [
+    ...['worker', '--queue', redis.url, '--quiet', '--concurrency', '4'],
+    ...['--lock-ms', `${lockMs}`],
+    ...['--max-in-flight', `${PLACES * ROLLOUTS_A_CALL}`],
+  ];
+  return spawn(process.execPath, [resolve('bin/steptree.js'), ...args], { stdio: 'ignore' });
+}
+
+async function sameBytes(one: string, other: string): Promise<boolean> {
+  const names = (await readdir(join(dir, one, 'trees'))).map((name) => join('trees', name));
+  for (const name of ['labels.jsonl', ...names]) {
+    const [a, b] = await Promise.all([one, other].map((run) => readFile(join(dir, run, name))));
+    if (!a || !b || !a.equals(b)) return false;
+  }
+  return true;
+}
+
+async function startRedis() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', dir];
+  const child = spawn('redis-server', args, { stdio: 'ignore' });
+  const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null });
+  client.on('error', () => {});
+  await client.ping();
+  const close = async () => {
+    client.disconnect();
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  };
+  return { url: `redis://127.0.0.1:${port}`, client, close };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

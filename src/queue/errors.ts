@@ -1,0 +1,11 @@
+/** Codes of errors raised in src/queue/. */
+export const QUEUE_ERROR_CODES = [
+  'QUEUE_JOB_LOST_WORKERS',
+  'QUEUE_PASSWORD_MISSING',
+  'QUEUE_PICTURE_MISSING',
+  'QUEUE_POLICY_DIFFERS',
+  'QUEUE_REFUSED',
+  'QUEUE_URL_INVALID',
+  'QUEUE_VERSION_DIFFERS',
+  'QUEUE_WORKER_POLICY_DOWN',
+] as const;

@@ -1,0 +1,184 @@
+/** What must happen in Redis in one go. A worker may have been taken for lost while it was only slow or
+ *  cut off: whoever took the job over owns it, and nobody else can write replies or results for it. */
+import type { Redis } from 'ioredis';
+import { KEPT_SECONDS, type RunKeys, workerKey, workersKey } from './keys.js';
+
+/** How a worker stands to a job.
+ *  - `mine`: it owns the job, and what it asked for was done.
+ *  - `taken`: another worker owns it now.
+ *  - `unwanted`: the run has the result, or wants none.
+ *  - `unowned`: wanted, but Redis does not know by whom: it has lost data since.
+ *  - `forgotten`: Redis knows nothing of the run; its coordinator will tell it again. */
+export type Standing = 'mine' | 'taken' | 'unwanted' | 'unowned' | 'forgotten';
+
+/** KEYS: meta, wanted, owner. ARGV: job, token. */
+const STANDING = `
+local function standing()
+  if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then
+    return redis.call('EXISTS', KEYS[1]) == 1 and 'unwanted' or 'forgotten'
+  end
+  local owner = redis.call('HGET', KEYS[3], ARGV[1])
+  if owner == ARGV[2] then return 'mine' end
+  return owner and 'taken' or 'unowned'
+end
+`;
+
+/** Takes a job over. KEYS: meta, wanted, owner, starts, replies, results. ARGV: job, token.
+ *  Returns [standing or done, starts without a new reply, spec hash]. */
+const BEGIN = `
+if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then
+  return {redis.call('EXISTS', KEYS[1]) == 1 and 'unwanted' or 'forgotten', 0, ''}
+end
+if redis.call('HEXISTS', KEYS[6], ARGV[1]) == 1 then return {'done', 0, ''} end
+local replies = redis.call('HLEN', KEYS[5])
+local starts, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
+starts = replies > tonumber(known) and 1 or tonumber(starts) + 1
+redis.call('HSET', KEYS[4], ARGV[1], starts .. ':' .. replies)
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+return {'mine', starts, redis.call('HGET', KEYS[1], 'specHash') or ''}
+`;
+
+/** Stores a reply; the first under a key stays. KEYS: meta, wanted, owner, replies.
+ *  ARGV: job, token, call key, bytes, seconds to keep. */
+const PUT = `${STANDING}
+local how = standing()
+if how == 'mine' then
+  redis.call('HSETNX', KEYS[4], ARGV[3], ARGV[4])
+  redis.call('EXPIRE', KEYS[4], ARGV[5])
+end
+return how
+`;
+
+/** Owns a job of which Redis has forgotten the owner. KEYS: meta, wanted, owner. ARGV: job, token. */
+const CLAIM = `${STANDING}
+if standing() == 'unowned' then redis.call('HSET', KEYS[3], ARGV[1], ARGV[2]) end
+return standing()
+`;
+
+/** Hands in a result. KEYS: meta, wanted, owner, results. ARGV: job, token, bytes, seconds to keep. */
+const FINISH = `${STANDING}
+local how = standing()
+if how == 'mine' then
+  redis.call('HSETNX', KEYS[4], ARGV[1], ARGV[3])
+  redis.call('EXPIRE', KEYS[4], ARGV[4])
+end
+return how
+`;
+
+/** Gives a job back that was not finished: this start does not count.
+ *  KEYS: meta, wanted, owner, starts. ARGV: job, token. */
+const RELEASE = `${STANDING}
+local how = standing()
+if how == 'mine' then
+  redis.call('HDEL', KEYS[3], ARGV[1])
+  local starts, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '1:0', '(%d+):(%d+)')
+  redis.call('HSET', KEYS[4], ARGV[1], math.max(0, tonumber(starts) - 1) .. ':' .. known)
+end
+return how
+`;
+
+/** The run wants no more of a job. KEYS: wanted, owner, starts, results, replies. ARGV: job. */
+const FORGET = `
+redis.call('SREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('DEL', KEYS[5])
+return 1
+`;
+
+/** A worker is there. Redis's clock counts, so clocks of machines needn't agree.
+ *  KEYS: workers, worker. ARGV: id, ms until it is forgotten, JSON. */
+const HEARTBEAT = `
+local now = redis.call('TIME')
+local ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+redis.call('ZADD', KEYS[1], ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ms - 10 * tonumber(ARGV[2]))
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2])
+return 1
+`;
+
+export interface Begun {
+  readonly how: Standing | 'done';
+  /** Starts without a new reply, this one included. */
+  readonly starts: number;
+  readonly specHash: string;
+}
+
+type Run = (...args: (string | Buffer | number)[]) => Promise<unknown>;
+
+/** The scripts by name, as ioredis runs them: by hash, and by text where Redis does not know it. */
+export class QueueScripts {
+  private readonly run: Readonly<Record<string, Run>>;
+
+  constructor(redis: Redis) {
+    const define = (name: string, numberOfKeys: number, lua: string): Run => {
+      const command = `steptree_${name}`;
+      redis.defineCommand(command, { numberOfKeys, lua });
+      const defined = (redis as unknown as Record<string, Run>)[command];
+      return (...args) => (defined as Run).apply(redis, args);
+    };
+    this.run = {
+      begin: define('begin', 6, BEGIN),
+      put: define('put', 4, PUT),
+      claim: define('claim', 3, CLAIM),
+      finish: define('finish', 4, FINISH),
+      release: define('release', 4, RELEASE),
+      forget: define('forget', 5, FORGET),
+      heartbeat: define('heartbeat', 2, HEARTBEAT),
+    };
+  }
+
+  async begin(keys: RunKeys, job: string, token: string): Promise<Begun> {
+    const { meta, wanted, owner, starts, results } = keys;
+    const reply = await this.call(
+      'begin',
+      ...[meta, wanted, owner, starts, keys.replies(job), results],
+      ...[job, token],
+    );
+    const [how, count, specHash] = reply as [Begun['how'], number, string];
+    return { how, starts: count, specHash };
+  }
+
+  put(
+    keys: RunKeys,
+    job: string,
+    token: string,
+    [name, bytes]: readonly [string, Buffer],
+  ): Promise<Standing> {
+    const { meta, wanted, owner } = keys;
+    const where = [meta, wanted, owner, keys.replies(job)];
+    return this.standing('put', ...where, job, token, name, bytes, KEPT_SECONDS);
+  }
+
+  claim({ meta, wanted, owner }: RunKeys, job: string, token: string): Promise<Standing> {
+    return this.standing('claim', meta, wanted, owner, job, token);
+  }
+
+  finish(keys: RunKeys, job: string, token: string, bytes: Buffer): Promise<Standing> {
+    const { meta, wanted, owner, results } = keys;
+    return this.standing('finish', meta, wanted, owner, results, job, token, bytes, KEPT_SECONDS);
+  }
+
+  release({ meta, wanted, owner, starts }: RunKeys, job: string, token: string): Promise<Standing> {
+    return this.standing('release', meta, wanted, owner, starts, job, token);
+  }
+
+  async forget(keys: RunKeys, job: string): Promise<void> {
+    const { wanted, owner, starts, results } = keys;
+    await this.call('forget', wanted, owner, starts, results, keys.replies(job), job);
+  }
+
+  async heartbeat(queueName: string, id: string, keptMs: number, facts: string): Promise<void> {
+    const where = [workersKey(queueName), workerKey(queueName, id)];
+    await this.call('heartbeat', ...where, id, keptMs, facts);
+  }
+
+  private async standing(name: string, ...args: (string | Buffer | number)[]): Promise<Standing> {
+    return (await this.call(name, ...args)) as Standing;
+  }
+
+  private call(name: string, ...args: (string | Buffer | number)[]): Promise<unknown> {
+    return (this.run[name] as Run)(...args);
+  }
+}
