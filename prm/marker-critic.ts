@@ -11,8 +11,9 @@ export interface MarkerCriticParts {
   readonly writer: PolicyModel;
   /** Stands after every step that the writer reads. */
   readonly marker: string;
-  /** Stands after the wrong step, before the corrected one. */
-  readonly correctionPrefix: string;
+  /** Stands after the wrong step, before the corrected one; null where the writer doesn't see the wrong
+   *  step and just goes on from the right ones. */
+  readonly correctionPrefix: string | null;
 }
 
 /** The seed of a greedy step changes nothing; the port wants one. */
@@ -20,7 +21,7 @@ const SEEDS = [0];
 
 /** GM-PRM's critic (arXiv 2508.04088) without words: a probability for each step from the marker
  *  after it, and for the first wrong step the one that should stand in its place, written after
- *  `s1<prm> … wrong<prm>No` as in training (training/train_critic.py).
+ *  `s1<prm> … wrong<prm>No` as in training (training/train_critic.py), or after the right steps alone.
  *
  *  A correction that repeats the wrong step is none. `criticTokens` are the tokens that both
  *  readings computed and wrote, as far as the hosts say.
@@ -56,8 +57,9 @@ export function createMarkerCritic(parts: MarkerCriticParts, options: MarkerCrit
     { correctionTokens }: MarkerCriticOptions,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly step: Step; readonly tokens: number }> {
-    const marks = [marker, correctionPrefix];
-    const prefix = upToWrong.map((step, index) => {
+    const marks = correctionPrefix === null ? [marker] : [marker, correctionPrefix];
+    const read = correctionPrefix === null ? upToWrong.slice(0, -1) : upToWrong;
+    const prefix = read.map((step, index) => {
       const isWrong = index === upToWrong.length - 1;
       return `${escapeMarkers(step, marks)}${isWrong ? correctionPrefix : marker}`;
     });

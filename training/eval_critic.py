@@ -38,6 +38,7 @@ def parse():
     parser.add_argument("--continuations", type=int, default=4)
     parser.add_argument("--threshold", type=float, default=0.5, help="a step is wrong below this share of the score before")
     parser.add_argument("--blind", action="store_true", help="the critic writes from the prefix alone, without the wrong step")
+    parser.add_argument("--likelihood", default=None, help="of calibrate_prm.py, where the critic's scores weigh the likelihood")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

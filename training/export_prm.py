@@ -49,6 +49,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--critic", action="store_true", help="also the decoder graphs that write corrections")
+    parser.add_argument("--blind", action="store_true", help="the critic writes from the right steps alone: it was not trained on corrections")
     parser.add_argument("--likelihood", type=Path, metavar="FILE", help="weights of value and likelihood (calibrate_prm.py)")
     parser.add_argument("--check", action="store_true", help="compare with PyTorch")
     args = parser.parse_args()
@@ -58,7 +59,7 @@ def main():
     model.load_state_dict({k: v.half().float() for k, v in model.state_dict().items()})
     tokenizer = Tokenizer.from_file(str(args.folder / "tokenizer.json"))
     likelihood = read_likelihood(args.likelihood, model) if args.likelihood else None
-    export(model, tokenizer, args.folder, args.out, args.critic, likelihood)
+    export(model, tokenizer, args.folder, args.out, args.critic, likelihood, args.blind)
     if args.check:
         check(model, tokenizer, args.out)
 
@@ -73,12 +74,12 @@ def read_likelihood(path, model):
     return facts
 
 
-def export(model, tokenizer, folder, out, critic=False, likelihood=None):
+def export(model, tokenizer, folder, out, critic=False, likelihood=None, blind=False):
     target = out / "onnx"
     target.mkdir(parents=True, exist_ok=True)
     save_half(model, out)
     copy_files(folder, out)
-    if not critic:  # a critic is prompted as a policy is
+    if not critic or blind:  # a trained critic is prompted as a policy is
         (out / "chat_template.jinja").write_text(PRM_TEMPLATE.read_text())
         rewrite_json(out / "tokenizer_config.json", chat_template=PRM_TEMPLATE.read_text())
     rewrite_json(out / "config.json", dtype="float16")
@@ -109,8 +110,8 @@ def export(model, tokenizer, folder, out, critic=False, likelihood=None):
     if likelihood:
         facts |= {"likelihood": likelihood, "scorerLayers": config.num_hidden_layers + carried_layers(config)}
     if critic:
-        # The step after `wrong step<prm>No` is its correction.
-        facts |= {"corrects": True, "correctionPrefix": MARKER + NEGATIVE}
+        # The step after `wrong step<prm>No` is its correction; of a blind one, the step after the right ones.
+        facts |= {"corrects": True, "correctionPrefix": None if blind else MARKER + NEGATIVE}
     (out / "steptree_prm.json").write_text(json.dumps(facts, indent=2) + "\n")
     for path in sorted([*target.iterdir(), out / "model.safetensors"]):
         print(f"{path.name:28} {path.stat().st_size / 1e6:8.3f} MB")

@@ -54,7 +54,8 @@ export async function comparePrompts(
       };
       const reply = await postJson(`${url}/chat/completions`, body);
       const theirs = (reply.prompt_token_ids as number[] | undefined) ?? [];
-      const ours = text.encode(problem, prefix, new Array(images.length).fill(IMAGE_ROWS));
+      const layouts = images.map(() => ({ rows: IMAGE_ROWS, grid: null }));
+      const ours = text.encode(problem, prefix, layouts);
       prompts++;
       if (theirs.join() === ours.join()) identical++;
     }

@@ -7,7 +7,7 @@
  *
  *  Prompt tokens, greedy texts and scores against the ONNX hosts; then the commands themselves: doctor,
  *  label killed in the middle and resumed, solve with best-of-n. Exits with 1 if anything is off. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,7 +18,7 @@ import { EMBEDDED_POLICY_DIR } from '../../src/policy/create.js';
 import { createOnnxPolicy } from '../../src/policy/onnx/index.js';
 import { createOpenAiPolicy, openaiOptions } from '../../src/policy/openai/index.js';
 import { createSplitter } from '../../src/policy/splitter.js';
-import { createScorer, scorerSettings } from '../../src/scorer/index.js';
+import { createScorer, EMBEDDED_PRM_DIR, scorerSettings } from '../../src/scorer/index.js';
 import { benchFacts } from '../facts.js';
 import { runCommands } from './real-server-commands.js';
 import {
@@ -59,9 +59,16 @@ async function main(): Promise<void> {
     const { problemsFile } = await writeFigmath({ split: 'test', count, seed: SEED, out: dir });
     const problems = await problemsOf(problemsFile);
     const parity = await comparePolicies(values.policy, problems);
+    const { weight, valueWeight, bias } = await embeddedWeights();
     const scores = await compareScorers(values.prm, problems, [
-      { prmMode: 'per-step', paths: pathCount },
-      { prmMode: 'prompt-logprobs', prmTopLogprobs: VOCABULARY, paths: onePass },
+      { flags: { prmMode: 'per-step', ...VALUE_ALONE }, paths: pathCount },
+      {
+        flags: {
+          ...{ prmMode: 'prompt-logprobs', prmTopLogprobs: VOCABULARY },
+          ...{ prmValueWeight: valueWeight, prmLikelihoodWeight: weight, prmBias: bias },
+        },
+        paths: onePass,
+      },
     ]);
     const commands = await runCommands({
       policy: values.policy,
@@ -117,9 +124,29 @@ async function comparePolicies(url: string, problems: readonly Problem[]) {
   }
 }
 
+/** Step by step a server tells the value alone, so the ONNX host is asked for that too. */
+const VALUE_ALONE = { prmValueWeight: 1, prmLikelihoodWeight: 0, prmBias: 0 };
+
+/** How the embedded reward model's score is made of value and likelihood, of its steptree_prm.json. */
+async function embeddedWeights() {
+  const text = await readFile(join(EMBEDDED_PRM_DIR, 'steptree_prm.json'), 'utf8');
+  return (JSON.parse(text) as { likelihood: LikelihoodWeights }).likelihood;
+}
+
+interface LikelihoodWeights {
+  readonly weight: number;
+  readonly valueWeight: number;
+  readonly bias: number;
+}
+
 interface ScoreRun {
-  readonly prmMode: string;
-  readonly prmTopLogprobs?: number;
+  readonly flags: {
+    readonly prmMode: string;
+    readonly prmTopLogprobs?: number;
+    readonly prmValueWeight: number;
+    readonly prmLikelihoodWeight: number;
+    readonly prmBias: number;
+  };
   readonly paths: number;
 }
 
@@ -128,24 +155,24 @@ async function compareScorers(url: string, problems: readonly Problem[], runs: S
   const most = Math.max(...runs.map((run) => run.paths));
   const some = problems.slice(0, Math.ceil(most / SAMPLES_PER_PROBLEM));
   const paths = await samplePaths(some);
-  const onnx = await createScorer(scorerSettings({ prm: 'embedded', prmKind: 'onnx' }));
-  try {
-    const rows = [];
-    for (const { paths: count, ...flags } of runs) {
-      say(`scores of ${count} paths, ${flags.prmMode}`);
-      const settings = scorerSettings({ prm: url, prmKind: 'token-logits', ...flags });
-      const server = await createScorer(settings);
-      const chosen = paths.slice(0, Math.ceil(count / SAMPLES_PER_PROBLEM));
-      try {
-        rows.push({ ...flags, ...(await compareScores(server, onnx, some, chosen)) });
-      } finally {
-        await server.close();
-      }
+  const rows = [];
+  for (const { paths: count, flags } of runs) {
+    say(`scores of ${count} paths, ${flags.prmMode}`);
+    const { prmMode: _, prmTopLogprobs: __, ...weights } = flags;
+    const onnx = await createScorer(
+      scorerSettings({ prm: 'embedded', prmKind: 'onnx', ...weights }),
+    );
+    const server = await createScorer(
+      scorerSettings({ prm: url, prmKind: 'token-logits', ...flags }),
+    );
+    const chosen = paths.slice(0, Math.ceil(count / SAMPLES_PER_PROBLEM));
+    try {
+      rows.push({ ...flags, ...(await compareScores(server, onnx, some, chosen)) });
+    } finally {
+      await Promise.all([server.close(), onnx.close()]);
     }
-    return rows;
-  } finally {
-    await onnx.close();
   }
+  return rows;
 }
 
 async function samplePaths(problems: readonly Problem[]): Promise<(readonly Step[])[][]> {

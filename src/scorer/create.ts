@@ -66,7 +66,8 @@ export interface ScorerContext extends ModelServerContext {
 export const EMBEDDED_PRM_DIR = join(PACKAGE_DIR, 'models', 'figmath-prm');
 
 /** The folder of the critic that comes with the package. */
-export const EMBEDDED_CRITIC_DIR = join(PACKAGE_DIR, 'models', 'figmath-critic');
+/** The reward model itself: its scores find the wrong step, its language head writes another. */
+export const EMBEDDED_CRITIC_DIR = EMBEDDED_PRM_DIR;
 
 const IMAGE_CACHE_BYTES = 256e6;
 

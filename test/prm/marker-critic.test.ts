@@ -6,7 +6,12 @@ const problem: Problem = { id: 'p', question: 'How many?', images: [] };
 const options = markerCriticOptions.parse({});
 
 /** A model whose scores are given and which always writes the same. */
-function critic(scores: readonly number[], written: Partial<Rollout> = {}, given = {}) {
+function critic(
+  scores: readonly number[],
+  written: Partial<Rollout> = {},
+  given = {},
+  correctionPrefix: string | null = '<prm>No',
+) {
   const asked: SampleRequest[] = [];
   const scorer = {
     name: 'm',
@@ -20,7 +25,7 @@ function critic(scores: readonly number[], written: Partial<Rollout> = {}, given
       return { rollouts: [rollout], promptTokens: 30, cachedTokens: 20 };
     },
   };
-  const parts = { scorer, writer, marker: '<prm>', correctionPrefix: '<prm>No' };
+  const parts = { scorer, writer, marker: '<prm>', correctionPrefix };
   const host = createMarkerCritic(parts, { ...options, ...given });
   return { asked, critique: (steps: readonly Step[]) => host.critique(problem, steps) };
 }
@@ -59,6 +64,12 @@ describe('a critic in a folder', () => {
     expect(asked).toHaveLength(1);
     expect(asked[0]).toMatchObject({ until: 'step', sampling: { temperature: 0 } });
     expect(asked[0]?.prefix).toEqual(['a<prm>', 'b < prm> c<prm>No']);
+  });
+
+  it('shows a writer without a correction prefix the right steps alone', async () => {
+    const { critique, asked } = critic([0.9, 0.8, 0.1], {}, {}, null);
+    expect(await critique(['a', 'b', 'c'])).toMatchObject({ firstError: 2, correction: 'right' });
+    expect(asked[0]?.prefix).toEqual(['a<prm>', 'b<prm>']);
   });
 
   it('writes nothing where no step is wrong', async () => {

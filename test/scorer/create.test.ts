@@ -238,7 +238,9 @@ describe('a reward model named by --prm', () => {
     expect(alone.name).toBe('critic:big');
     await alone.critique(problem, ['c p=0.9']);
     expect(server.calls.at(-1)?.body.model).toBe('big');
-    await expect(createCritic('embedded', scorerSettings({}))).rejects.toThrow(/--critic embedded/);
+    await expect(createCritic('test/fixtures/tiny-prm', scorerSettings({}))).rejects.toThrow(
+      /scores steps but corrects none/,
+    );
   });
 });
 

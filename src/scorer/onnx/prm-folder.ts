@@ -7,8 +7,9 @@ import { type ModelFolder, readJson, readModelFolder } from '../../policy/onnx/f
 /** A model folder that is a reward model. */
 export interface PrmFolder extends ModelFolder {
   readonly marker: Marker;
-  /** What stands after a wrong step, before its correction; absent from folders that only score. */
-  readonly correctionPrefix?: string;
+  /** What stands after a wrong step, before its correction; null where that is written from the right
+   *  steps alone; absent from folders that only score. */
+  readonly correctionPrefix?: string | null;
   /** How value and likelihood make a score; absent where the graph gives no likelihood. */
   readonly likelihood?: ScoreWeights;
   /** Layers of KV: the model's, and those by which likelihoods go on from pass to pass. */
@@ -28,7 +29,7 @@ const factsSchema = z.looseObject({
   marker: z.string().min(1),
   markerTokenId: z.int().min(0),
   stepSeparator: z.literal(SEPARATOR).default(SEPARATOR),
-  correctionPrefix: z.string().min(1).optional(),
+  correctionPrefix: z.string().min(1).nullable().optional(),
   likelihood: z
     .object({ weight: z.number(), valueWeight: z.number(), bias: z.number() })
     .optional(),
@@ -69,7 +70,7 @@ export async function readPrmFolder(path: string): Promise<PrmFolder> {
     ...folder,
     marker,
     scorerLayers,
-    ...(correctionPrefix ? { correctionPrefix } : {}),
+    ...(correctionPrefix === undefined ? {} : { correctionPrefix }),
     ...(likelihood ? { likelihood: weightsOf(likelihood) } : {}),
   };
 }
