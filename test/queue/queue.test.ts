@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { LabelSummary } from '../../src/cli/label.js';
 import type { WorkerSummary } from '../../src/queue/worker.js';
+import { sendTexts, startScriptedServer } from '../policy/openai/scripted-server.js';
 import {
   readJsonl,
   runCli,
@@ -127,6 +128,37 @@ describe.skipIf(!hasRedis)('a run over a queue (needs redis-server)', () => {
     );
     expect(line).toMatchObject({ id: 'p0', code: 'QUEUE_JOB_LOST_WORKERS' });
     expect(line?.message).toContain('lost its worker 1 times without a new reply');
+  });
+
+  it('a problem that kills its worker fails alone: those that shared the worker are done', async () => {
+    const redis = await testRedis();
+    let victim: TestWorker | undefined;
+    const server = await startScriptedServer((call) => {
+      const text = JSON.stringify(call.body.messages);
+      // A worker that runs the bad one never lives to see the reply of another.
+      if (text.includes('killer')) setTimeout(() => victim?.child.kill('SIGKILL'), 200);
+      else setTimeout(() => sendTexts(call, 'We add.\n\nAnswer: 7'), 800);
+    });
+    closing.push(() => server.close());
+    const rows = simpleProblems(4).map((row) => ({ ...row, answer: '7' }));
+    rows[1] = { id: 'bad', question: 'A killer?', answer: '7' };
+    const problems = writeJsonl(join(folder, 'company.jsonl'), rows);
+    const options = { ...QUICK, policy: `${server.url}/v1`, queueMaxLosses: 3 };
+    let ended = false;
+    const run = queued(problems, redis, options).finally(() => {
+      ended = true;
+    });
+    let lost = 0;
+    while (!ended) {
+      victim = startWorker(redis, '--lock-ms', '400', '--concurrency', '4');
+      await Promise.race([victim.ended, run]);
+      if (!ended) lost++;
+    }
+    const { out, summary } = await run;
+    expect(summary.problems).toMatchObject({ done: 3, failed: 1 });
+    expect(readFileSync(join(out, 'failed.jsonl'), 'utf8')).toContain('"id":"bad"');
+    expect(lost).toBe(3);
+    await victim?.drained();
   });
 
   it.each([
