@@ -113,7 +113,7 @@ export class QueueWorker {
       concurrency,
       lockDuration: lockMs,
       stalledInterval: Math.max(100, lockMs / 2),
-      // Lost workers are counted here, by starts without a new reply (scripts.ts).
+      // Lost workers are counted here, by tries without a new reply (scripts.ts).
       maxStalledCount: 1_000_000_000,
       // Well below the silence after which a connection is taken for dead.
       drainDelay: Math.min(5, lockMs / 4_000),
