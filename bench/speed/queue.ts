@@ -5,9 +5,13 @@
  *  many calls takes at least calls x latency / (workers x places). All else (queue, store, checks, the
  *  last trees that grow alone) comes on top.
  *
- *  node dist/bench/speed/queue.js [--problems 128]    (needs redis-server; about 4 minutes) */
-import { type ChildProcess, spawn } from 'node:child_process';
+ *  node dist/bench/speed/queue.js [--problems 128]    (needs redis-server; about 4 minutes)
+ *  node dist/bench/speed/queue.js --only-kills --problems 32 --kill-every 2000 --max-losses 3
+ *
+ *  Where the bytes differ it says in what, and the folder of the runs stays. */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { openSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
@@ -20,17 +24,29 @@ import { label } from '../../src/cli/label.js';
 import { parseLabelOptions } from '../../src/cli/label-options.js';
 import { benchFacts } from '../facts.js';
 
-const LATENCY_MS = 200;
 const ROLLOUTS_A_CALL = 8;
 /** Calls at once of one worker. */
 const PLACES = 2;
-const KILL_EVERY_MS = 5_000;
 const SEED = 11;
 
-const { values } = parseArgs({ options: { problems: { type: 'string', default: '128' } } });
+const { values } = parseArgs({
+  options: {
+    problems: { type: 'string', default: '128' },
+    latency: { type: 'string', default: '200' },
+    'kill-every': { type: 'string', default: '5000' },
+    /** Of workers that are killed. */
+    'lock-ms': { type: 'string', default: '2000' },
+    'max-losses': { type: 'string', default: '5' },
+    'only-kills': { type: 'boolean', default: false },
+  },
+});
 const count = Number(values.problems);
+const LATENCY_MS = Number(values.latency);
+const KILL_EVERY_MS = Number(values['kill-every']);
 const dir = await mkdtemp(join(tmpdir(), 'steptree-queue-'));
+const workersLog = openSync(join(dir, 'workers.log'), 'a');
 const redis = await startRedis();
+let keep = true;
 try {
   const problems = join(dir, 'problems.jsonl');
   const rows = Array.from({ length: count }, (_, i) => {
@@ -41,36 +57,42 @@ try {
   const floor = (workers: number) => (here.calls * LATENCY_MS) / 1000 / (workers * PLACES);
   say(`${count} problems, ${here.calls} calls of ${LATENCY_MS} ms, ${PLACES} at once a worker`);
   say(`floor: 1 worker ${floor(1).toFixed(1)} s, 4 workers ${floor(4).toFixed(1)} s`);
-  const results: Record<string, unknown>[] = [];
+  const results: Awaited<ReturnType<typeof measure>>[] = [];
   const seconds: Record<number, number> = {};
-  for (const workers of [4, 1]) {
+  for (const workers of values['only-kills'] ? [] : [4, 1]) {
     const took = await measure(problems, workers);
     seconds[workers] = took.seconds;
-    results.push({ workers, floorSeconds: floor(workers), ...took });
+    results.push(took);
     say(`${workers} workers: ${took.seconds.toFixed(1)} s, same bytes: ${took.sameBytes}`);
   }
   const speedup = (seconds[1] ?? 0) / (seconds[4] ?? 1);
-  say(`4 workers are ${speedup.toFixed(2)} times as fast as 1 (aim: 3.6)`);
+  if (results.length > 0) say(`4 workers are ${speedup.toFixed(2)} times as fast as 1 (aim: 3.6)`);
   const killed = await measure(problems, 4, true);
   say(
-    `4 workers, one killed every 5 s: ${killed.seconds.toFixed(1)} s, ${killed.kills} kills, same bytes: ${killed.sameBytes}`,
+    `4 workers, one killed every ${KILL_EVERY_MS / 1000} s: ${killed.seconds.toFixed(1)} s, ${killed.kills} kills, same bytes: ${killed.sameBytes}`,
   );
-  const settings = { count, LATENCY_MS, PLACES, ROLLOUTS_A_CALL, SEED, calls: here.calls };
-  console.log(JSON.stringify({ ...benchFacts(), ...settings, results, speedup, killed }));
+  const settings = { ...values, count, PLACES, ROLLOUTS_A_CALL, SEED, calls: here.calls };
+  const floors = { floorSeconds1: floor(1), floorSeconds4: floor(4) };
+  console.log(
+    JSON.stringify({ ...benchFacts(), ...settings, ...floors, results, speedup, killed }),
+  );
+  keep = [...results, killed].some(({ sameBytes }) => !sameBytes);
 } finally {
   await redis.close();
-  await rm(dir, { recursive: true, force: true });
+  if (keep) say(`the runs are kept in ${dir}`);
+  else await rm(dir, { recursive: true, force: true });
 }
 
 async function measure(problems: string, workers: number, kills = false) {
   const name = `${workers}${kills ? '-killed' : ''}`;
   // A worker that only lacks the processor must not be taken for lost while speed is measured.
-  const lockMs = kills ? 2_000 : 20_000;
+  const lockMs = kills ? Number(values['lock-ms']) : 20_000;
   const team = Array.from({ length: workers }, () => startWorker(lockMs));
   while ((await redis.client.zcard('steptree:workers:label')) < workers) await wait(50);
   const startMs = performance.now();
   let over = false;
-  const running = run(problems, name, { queue: redis.url, simulatedLatencyMs: LATENCY_MS });
+  const options = { queue: redis.url, queueMaxLosses: Number(values['max-losses']) };
+  const running = run(problems, name, { ...options, simulatedLatencyMs: LATENCY_MS });
   void running.finally(() => {
     over = true;
   });
@@ -87,7 +109,9 @@ async function measure(problems: string, workers: number, kills = false) {
   const seconds = (performance.now() - startMs) / 1000;
   for (const worker of team) worker.kill('SIGTERM');
   await Promise.all(team.map((worker) => worker.exitCode ?? once(worker, 'exit')));
-  return { seconds, kills: killed, sameBytes: await sameBytes('here', name) };
+  const differences = await compare('here', name);
+  for (const line of differences) say(line);
+  return { workers, seconds, kills: killed, sameBytes: differences.length === 0 };
 }
 
 async function run(problems: string, name: string, more: Record<string, unknown>) {
@@ -108,16 +132,30 @@ function startWorker(lockMs: number): ChildProcess {
     ...['--lock-ms', `${lockMs}`],
     ...['--max-in-flight', `${PLACES * ROLLOUTS_A_CALL}`],
   ];
-  return spawn(process.execPath, [resolve('bin/steptree.js'), ...args], { stdio: 'ignore' });
+  const stdio: StdioOptions = ['ignore', 'ignore', workersLog];
+  return spawn(process.execPath, [resolve('bin/steptree.js'), ...args], { stdio });
 }
 
-async function sameBytes(one: string, other: string): Promise<boolean> {
-  const names = (await readdir(join(dir, one, 'trees'))).map((name) => join('trees', name));
-  for (const name of ['labels.jsonl', ...names]) {
-    const [a, b] = await Promise.all([one, other].map((run) => readFile(join(dir, run, name))));
-    if (!a || !b || !a.equals(b)) return false;
+/** What differs between two runs: failures of the other one in full, the first line that differs in
+ *  each file. */
+async function compare(one: string, other: string): Promise<string[]> {
+  const differences = (await read(other, 'failed.jsonl')).split('\n').filter(Boolean);
+  const trees = [one, other].map((run) => readdir(join(dir, run, 'trees')));
+  const names = (await Promise.all(trees)).flat().map((name) => join('trees', name));
+  for (const name of ['labels.jsonl', ...new Set(names)]) {
+    const [a, b] = await Promise.all([one, other].map((run) => read(run, name)));
+    if (a === b) continue;
+    const [left, right] = [a, b].map((text) => (text ?? '').split('\n'));
+    const at = left?.findIndex((line, i) => line !== right?.[i]) ?? 0;
+    const shown = [left, right].map((lines) => lines?.[at]?.slice(0, 300) ?? 'nothing');
+    differences.push(`${name}, line ${at + 1}: ${shown.join('\n  is now ')}`);
   }
-  return true;
+  return differences;
+}
+
+/** Empty if the file is not there. */
+function read(run: string, name: string): Promise<string> {
+  return readFile(join(dir, run, name), 'utf8').catch(() => '');
 }
 
 async function startRedis() {

@@ -373,9 +373,9 @@ export class QueueLabeller implements Labeller {
 
   private async refresh(): Promise<void> {
     const { redis } = this.settings.link;
-    const { meta, wanted, owner, starts, results, picture } = this.keys;
+    const { meta, wanted, owner, tries, results, picture } = this.keys;
     const pictures = [...this.pictures.keys()].map(picture);
-    for (const key of [meta, wanted, owner, starts, results, ...pictures]) {
+    for (const key of [meta, wanted, owner, tries, results, ...pictures]) {
       await redis.expire(key, KEPT_SECONDS);
     }
   }

@@ -20,6 +20,8 @@ export interface JobPlace {
   readonly token: string;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
+  /** After each reply that was stored. */
+  readonly onStored?: () => void;
 }
 
 /** How long a worker keeps a job of which Redis has lost everything, until the coordinator, which
@@ -57,6 +59,7 @@ export class JobReplies implements ReplyStore {
     const { scripts, keys, jobId, token } = this.place;
     const how = await insist(() => scripts.put(keys, jobId, token, [key, bytes]), this.place);
     if (how !== 'mine') await this.recover(how);
+    this.place.onStored?.();
   }
 
   /** Hands the result in. @throws JobLost; the signal's reason */

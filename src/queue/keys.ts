@@ -14,8 +14,8 @@ export interface RunKeys {
   readonly wanted: string;
   /** Hash: job id to the lock token of the worker that has it; nobody else may write for it. */
   readonly owner: string;
-  /** Hash: job id to `starts:replies`, starts since the last one that found new replies. */
-  readonly starts: string;
+  /** Hash: job id to `tries:replies`, tries since the last start that found new replies. */
+  readonly tries: string;
   /** Hash: job id to its packed result. */
   readonly results: string;
   /** Hash: call key to packed reply, of one unfinished problem. */
@@ -30,7 +30,7 @@ export function runKeys(queueName: string, runId: string): RunKeys {
     meta: `${base}:meta`,
     wanted: `${base}:wanted`,
     owner: `${base}:owner`,
-    starts: `${base}:starts`,
+    tries: `${base}:tries`,
     results: `${base}:results`,
     replies: (jobId) => `${base}:replies:${jobId}`,
     picture: (hash) => `${base}:picture:${hash}`,

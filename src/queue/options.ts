@@ -29,7 +29,7 @@ export const queueOptions = z.strictObject({
   queueMaxLosses: z
     .int()
     .min(1)
-    .default(5)
+    .default(10)
     .describe('a problem whose worker was lost so often, without a new reply, has failed'),
 });
 

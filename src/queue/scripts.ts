@@ -23,19 +23,30 @@ local function standing()
 end
 `;
 
-/** Takes a job over. KEYS: meta, wanted, owner, starts, replies, results. ARGV: job, token.
- *  Returns [standing or done, starts without a new reply, spec hash]. */
+/** Takes a job over. KEYS: meta, wanted, owner, tries, replies, results. ARGV: job, token.
+ *  Returns [standing or done, losses since the last new reply, spec hash]. */
 const BEGIN = `
 if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then
   return {redis.call('EXISTS', KEYS[1]) == 1 and 'unwanted' or 'forgotten', 0, ''}
 end
 if redis.call('HEXISTS', KEYS[6], ARGV[1]) == 1 then return {'done', 0, ''} end
 local replies = redis.call('HLEN', KEYS[5])
-local starts, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
-starts = replies > tonumber(known) and 1 or tonumber(starts) + 1
-redis.call('HSET', KEYS[4], ARGV[1], starts .. ':' .. replies)
+local tries, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
+tries = replies > tonumber(known) and 0 or tonumber(tries)
+redis.call('HSET', KEYS[4], ARGV[1], tries .. ':' .. replies)
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
-return {'mine', starts, redis.call('HGET', KEYS[1], 'specHash') or ''}
+return {'mine', tries, redis.call('HGET', KEYS[1], 'specHash') or ''}
+`;
+
+/** Counts a try of a job: a loss, unless a new reply or RELEASE follows.
+ *  KEYS: meta, wanted, owner, tries. ARGV: job, token. */
+const TRY = `${STANDING}
+local how = standing()
+if how == 'mine' then
+  local tries, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
+  redis.call('HSET', KEYS[4], ARGV[1], (tonumber(tries) + 1) .. ':' .. known)
+end
+return how
 `;
 
 /** Stores a reply; the first under a key stays. KEYS: meta, wanted, owner, replies.
@@ -65,19 +76,19 @@ end
 return how
 `;
 
-/** Gives a job back that was not finished: this start does not count.
- *  KEYS: meta, wanted, owner, starts. ARGV: job, token. */
+/** Gives a job back that was not finished: its try, if there was one, does not count.
+ *  KEYS: meta, wanted, owner, tries. ARGV: job, token, tries to take back. */
 const RELEASE = `${STANDING}
 local how = standing()
 if how == 'mine' then
   redis.call('HDEL', KEYS[3], ARGV[1])
-  local starts, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '1:0', '(%d+):(%d+)')
-  redis.call('HSET', KEYS[4], ARGV[1], math.max(0, tonumber(starts) - 1) .. ':' .. known)
+  local tries, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
+  redis.call('HSET', KEYS[4], ARGV[1], math.max(0, tonumber(tries) - ARGV[3]) .. ':' .. known)
 end
 return how
 `;
 
-/** The run wants no more of a job. KEYS: wanted, owner, starts, results, replies. ARGV: job. */
+/** The run wants no more of a job. KEYS: wanted, owner, tries, results, replies. ARGV: job. */
 const FORGET = `
 redis.call('SREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
@@ -100,8 +111,8 @@ return 1
 
 export interface Begun {
   readonly how: Standing | 'done';
-  /** Starts without a new reply, this one included. */
-  readonly starts: number;
+  /** Tries before this one without a new reply. */
+  readonly losses: number;
   readonly specHash: string;
 }
 
@@ -120,6 +131,7 @@ export class QueueScripts {
     };
     this.run = {
       begin: define('begin', 6, BEGIN),
+      try: define('try', 4, TRY),
       put: define('put', 4, PUT),
       claim: define('claim', 3, CLAIM),
       finish: define('finish', 4, FINISH),
@@ -130,14 +142,19 @@ export class QueueScripts {
   }
 
   async begin(keys: RunKeys, job: string, token: string): Promise<Begun> {
-    const { meta, wanted, owner, starts, results } = keys;
+    const { meta, wanted, owner, tries, results } = keys;
     const reply = await this.call(
       'begin',
-      ...[meta, wanted, owner, starts, keys.replies(job), results],
+      ...[meta, wanted, owner, tries, keys.replies(job), results],
       ...[job, token],
     );
     const [how, count, specHash] = reply as [Begun['how'], number, string];
-    return { how, starts: count, specHash };
+    return { how, losses: count, specHash };
+  }
+
+  /** The job's own work begins. */
+  try({ meta, wanted, owner, tries }: RunKeys, job: string, token: string): Promise<Standing> {
+    return this.standing('try', meta, wanted, owner, tries, job, token);
   }
 
   put(
@@ -160,13 +177,15 @@ export class QueueScripts {
     return this.standing('finish', meta, wanted, owner, results, job, token, bytes, KEPT_SECONDS);
   }
 
-  release({ meta, wanted, owner, starts }: RunKeys, job: string, token: string): Promise<Standing> {
-    return this.standing('release', meta, wanted, owner, starts, job, token);
+  /** @param tried whether this start has called `try` */
+  release(keys: RunKeys, job: string, token: string, tried: boolean): Promise<Standing> {
+    const { meta, wanted, owner, tries } = keys;
+    return this.standing('release', meta, wanted, owner, tries, job, token, tried ? 1 : 0);
   }
 
   async forget(keys: RunKeys, job: string): Promise<void> {
-    const { wanted, owner, starts, results } = keys;
-    await this.call('forget', wanted, owner, starts, results, keys.replies(job), job);
+    const { wanted, owner, tries, results } = keys;
+    await this.call('forget', wanted, owner, tries, results, keys.replies(job), job);
   }
 
   async heartbeat(queueName: string, id: string, keptMs: number, facts: string): Promise<void> {

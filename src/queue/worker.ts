@@ -22,6 +22,7 @@ import { insist, type RedisLink } from './redis.js';
 import { deregister, type WorkerFacts } from './registry.js';
 import { type Begun, QueueScripts } from './scripts.js';
 import { type PublishedSpec, readSpec } from './spec.js';
+import { Turns } from './turns.js';
 
 export interface WorkerSettings {
   readonly link: RedisLink;
@@ -64,6 +65,10 @@ export interface WorkerSnapshot extends WorkerSummary {
 const BEATS = 3;
 const MAX_BEAT_MS = 5_000;
 
+/** Losses from which on a problem is a suspect: one at a time may try here. The first few may have been
+ *  those of another problem that shared the worker. */
+const SUSPECT_LOSSES = 2;
+
 /** Takes problems from the queue and grows their trees, several at once over one queue to this
  *  worker's policy. BullMQ hands out jobs, renews their locks and recovers those of lost workers. */
 export class QueueWorker {
@@ -72,6 +77,7 @@ export class QueueWorker {
   private readonly scripts: QueueScripts;
   private readonly runs: OpenRuns;
   private readonly active = new Map<string, Active>();
+  private readonly suspects = new Turns();
   /** Aborted when what still runs is to be handed back. */
   private readonly handBack = new AbortController();
   private readonly draining = new AbortController();
@@ -107,7 +113,7 @@ export class QueueWorker {
       concurrency,
       lockDuration: lockMs,
       stalledInterval: Math.max(100, lockMs / 2),
-      // Lost workers are counted here, by starts without a new reply (scripts.ts).
+      // Lost workers are counted here, by tries without a new reply (scripts.ts).
       maxStalledCount: 1_000_000_000,
       // Well below the silence after which a connection is taken for dead.
       drainDelay: Math.min(5, lockMs / 4_000),
@@ -177,13 +183,14 @@ export class QueueWorker {
     const token = String(job.token);
     const keys = runKeys(this.settings.queueName, runId);
     const usage = emptyUsage();
-    const one: Active = { runId, usage };
+    const one: Active = { runId, usage, tried: false, endTurn: () => {} };
     this.active.set(jobId, one);
     const { redis } = this.settings.link;
     const place: JobPlace = {
       ...{ redis, scripts: this.scripts, keys, jobId, token },
       signal: this.handBack.signal,
       log: (line) => this.say(line),
+      onStored: () => one.endTurn(),
     };
     try {
       this.handBack.signal.throwIfAborted();
@@ -195,9 +202,10 @@ export class QueueWorker {
         this.say(`${job.data.problem.id}: another worker has it now (${error.message})`);
       } else {
         if (!this.handBack.signal.aborted) this.failOwn(error);
-        await this.giveBack(job, place);
+        await this.giveBack(job, place, one.tried);
       }
     } finally {
+      one.endTurn();
       this.active.delete(jobId);
       this.counts.rollouts += one.usage.rollouts;
     }
@@ -207,18 +215,30 @@ export class QueueWorker {
     return this.runs.use(begun.specHash, data.runId, async (run) => {
       const { maxLosses } = run.spec;
       const replies = await JobReplies.open(place);
-      if (begun.starts > maxLosses) {
+      if (begun.losses >= maxLosses) {
         this.counts.failed++;
         await replies.finish({
           status: 'failed',
           code: 'QUEUE_JOB_LOST_WORKERS',
-          message: `problem ${data.problem.id} lost its worker ${begun.starts - 1} times without a new reply; does it need more memory than workers have, or does it take longer than --lock-ms for a reply while workers come and go?`,
+          message: `problem ${data.problem.id} lost its worker ${begun.losses} times without a new reply; does it need more memory than workers have, or do workers live shorter than a reply takes (raise --queue-max-losses)?`,
           usage: one.usage,
         });
         return;
       }
+      await this.try(begun, place, one);
       await this.grow(run, data, place, { replies, one });
     });
+  }
+
+  /** Only now, with models open, does a loss count: what came before was not the problem's doing. Nor is
+   *  what another problem does meanwhile, so suspects take turns, each until it has a new reply: the one
+   *  that kills its worker is then the only one of them that is counted. */
+  private async try({ losses }: Begun, place: JobPlace, one: Active): Promise<void> {
+    const { keys, jobId, token } = place;
+    if (losses >= SUSPECT_LOSSES) one.endTurn = await this.suspects.take(place.signal);
+    const how = await insist(() => this.scripts.try(keys, jobId, token), place);
+    if (how === 'taken' || how === 'unwanted') throw new JobLost(how);
+    one.tried = how === 'mine';
   }
 
   private async grow(
@@ -285,10 +305,10 @@ export class QueueWorker {
     this.handBack.abort(new DOMException('drained', 'AbortError'));
   }
 
-  private async giveBack(job: Job<JobData>, place: JobPlace): Promise<void> {
+  private async giveBack(job: Job<JobData>, place: JobPlace, tried: boolean): Promise<void> {
     this.counts.handedBack++;
     try {
-      await this.scripts.release(place.keys, place.jobId, place.token);
+      await this.scripts.release(place.keys, place.jobId, place.token, tried);
       await job.moveToWait(place.token);
     } catch (error) {
       // Its lock runs out instead.
@@ -384,6 +404,10 @@ export class QueueWorker {
 interface Active {
   readonly runId: string;
   usage: Readonly<Usage>;
+  /** Whether a loss would count. */
+  tried: boolean;
+  /** Lets the next suspect try. */
+  endTurn: () => void;
 }
 
 const RATE_MS = 15_000;

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { LabelSummary } from '../../src/cli/label.js';
 import type { WorkerSummary } from '../../src/queue/worker.js';
+import { sendTexts, startScriptedServer } from '../policy/openai/scripted-server.js';
 import {
   readJsonl,
   runCli,
@@ -113,13 +114,11 @@ describe.skipIf(!hasRedis)('a run over a queue (needs redis-server)', () => {
     const problems = writeJsonl(join(folder, 'poison.jsonl'), simpleProblems(1));
     const options = { ...QUICK, simulatedLatencyMs: 600_000, queueMaxLosses: 1 };
     const run = queued(problems, redis, options);
-    for (let loss = 0; loss < 2; loss++) {
-      const worker = startWorker(redis, '--lock-ms', '300');
-      await worker.working();
-      if (loss === 1) break;
-      worker.child.kill('SIGKILL');
-      await worker.ended;
-    }
+    const worker = startWorker(redis, '--lock-ms', '300');
+    await triesCounted(redis, 1);
+    worker.child.kill('SIGKILL');
+    await worker.ended;
+    startWorker(redis, '--lock-ms', '300');
     const { out, summary } = await run;
     expect(summary.problems).toMatchObject({ done: 0, failed: 1 });
     const [line] = readJsonl<{ id: string; code: string; message: string }>(
@@ -127,6 +126,37 @@ describe.skipIf(!hasRedis)('a run over a queue (needs redis-server)', () => {
     );
     expect(line).toMatchObject({ id: 'p0', code: 'QUEUE_JOB_LOST_WORKERS' });
     expect(line?.message).toContain('lost its worker 1 times without a new reply');
+  });
+
+  it('a problem that kills its worker fails alone: those that shared the worker are done', async () => {
+    const redis = await testRedis();
+    let victim: TestWorker | undefined;
+    const server = await startScriptedServer((call) => {
+      const text = JSON.stringify(call.body.messages);
+      // A worker that runs the bad one never lives to see the reply of another.
+      if (text.includes('killer')) setTimeout(() => victim?.child.kill('SIGKILL'), 200);
+      else setTimeout(() => sendTexts(call, 'We add.\n\nAnswer: 7'), 800);
+    });
+    closing.push(() => server.close());
+    const rows = simpleProblems(4).map((row) => ({ ...row, answer: '7' }));
+    rows[1] = { id: 'bad', question: 'A killer?', answer: '7' };
+    const problems = writeJsonl(join(folder, 'company.jsonl'), rows);
+    const options = { ...QUICK, policy: `${server.url}/v1`, queueMaxLosses: 3 };
+    let ended = false;
+    const run = queued(problems, redis, options).finally(() => {
+      ended = true;
+    });
+    let lost = 0;
+    while (!ended) {
+      victim = startWorker(redis, '--lock-ms', '400', '--concurrency', '4');
+      await Promise.race([victim.ended, run]);
+      if (!ended) lost++;
+    }
+    const { out, summary } = await run;
+    expect(summary.problems).toMatchObject({ done: 3, failed: 1 });
+    expect(readFileSync(join(out, 'failed.jsonl'), 'utf8')).toContain('"id":"bad"');
+    expect(lost).toBe(3);
+    await victim?.drained();
   });
 
   it.each([
@@ -483,6 +513,16 @@ async function storedReplies({ client }: TestRedis, atLeast: number): Promise<vo
     const keys = await client.keys('steptree:run:*:replies:*');
     const sizes = await Promise.all(keys.map((key) => client.hlen(key)));
     if (sizes.reduce((sum, size) => sum + size, 0) >= atLeast) return;
+    await wait(20);
+  }
+}
+
+/** Waits until problems have been tried so often, all together, since their last replies. */
+async function triesCounted({ client }: TestRedis, atLeast: number): Promise<void> {
+  for (;;) {
+    const [key] = await client.keys('steptree:run:*:tries');
+    const counts = key === undefined ? [] : await client.hvals(key);
+    if (counts.reduce((sum, count) => sum + Number.parseInt(count, 10), 0) >= atLeast) return;
     await wait(20);
   }
 }
