@@ -10,7 +10,8 @@ onnx/scorer_append.onnx     inputs_embeds [batch, tokens, hidden], past_length [
                             With --likelihood a third logit: log p of the pass's tokens, summed up to
                             each one, and more layers of KV (onnx_graphs.likelihood_scorer)
 onnx/scorer.onnx_data       its weights (decoder.onnx_data with --critic, shared with decoder_append and
-                            decoder_step, by which any policy host can write corrections)
+                            decoder_step, by which any policy host can write corrections; --blind where
+                            they are written from the right steps alone)
 steptree_prm.json           marker, separator and label tokens; what a host must know to score
 model.safetensors           float16
 and the tokenizer, processor and configuration files of the folder

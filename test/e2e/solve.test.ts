@@ -67,6 +67,23 @@ describe('steptree solve with the embedded policy', () => {
     expect(vote.answer).toBe(heaviest?.answer);
   });
 
+  it('refines with the embedded reward model as critic, the same every time', async () => {
+    const refined = ['--strategy', 'refined-best-of-n', '--n', '16', '--seed', '3'];
+    const report = reportOf(await solve(...refined));
+    expect(report.critic).toMatchObject({ model: 'embedded' });
+    expect(report.usage.criticTokens).toBeGreaterThan(0);
+    const corrected = report.candidates.filter(({ origin }) => origin === 'refined');
+    expect(corrected.length).toBeGreaterThan(0);
+    for (const { parent, steps } of corrected) {
+      const wrong = report.candidates[parent ?? -1]?.steps ?? [];
+      const parted = steps.findIndex((step, at) => step !== wrong[at]);
+      // A correction that repeats the wrong step is none; no marker comes from the critic.
+      expect(parted).toBeGreaterThanOrEqual(0);
+      expect(steps.join('')).not.toContain('<prm>');
+    }
+    expect(reportOf(await solve(...refined)).candidates).toEqual(report.candidates);
+  });
+
   it('searches step by step with Monte Carlo values of the gold answer', async () => {
     const beam = ['--strategy', 'beam', '--n', '4', '--beam-width', '2'];
     const report = reportOf(
