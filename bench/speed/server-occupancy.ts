@@ -8,12 +8,7 @@
  *  only at its start. With solutions of evenly spread length it holds about 16 · mean / longest,
  *  9 or 10 of them: 4 % of 256. Only many problems at once can do better, and the bound is then
  *  the end of the work, when fewer rollouts are left than there are slots. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { label } from '../../src/cli/label.js';
-import { parseLabelOptions } from '../../src/cli/label-options.js';
 import { createOpenAiPolicy, openaiOptions } from '../../src/policy/openai/index.js';
 import { createSplitter } from '../../src/policy/splitter.js';
 import { benchFacts } from '../facts.js';
@@ -26,6 +21,7 @@ import {
   type RunProblems,
 } from './occupancy.js';
 import { referenceLoop } from './reference-loop.js';
+import { wholeLabel } from './whole-label.js';
 
 /** MM-PRM's loop over our own HTTP client: what differs is the loop alone. */
 const runReference: RunProblems = async (problems, { url }) => {
@@ -39,27 +35,7 @@ const runReference: RunProblems = async (problems, { url }) => {
   }
 };
 
-// The default of --concurrency, which is for one server.
-const PROBLEMS_PER_REPLICA = 64;
-
-/** The whole of `steptree label`, with its store, scheduler and answer checks. */
-const runEngine: RunProblems = async (_problems, { url, problemsFile }) => {
-  const out = await mkdtemp(join(tmpdir(), 'steptree-engine-'));
-  try {
-    await label(
-      problemsFile,
-      join(out, 'run'),
-      parseLabelOptions({ policy: url, concurrency: PROBLEMS_PER_REPLICA * url.split(',').length }),
-      {
-        signal: new AbortController().signal,
-        quiet: true,
-        log: (line) => process.stderr.write(`${line}\n`),
-      },
-    );
-  } finally {
-    await rm(out, { recursive: true, force: true });
-  }
-};
+const runEngine: RunProblems = (_problems, server) => wholeLabel(server);
 
 const { values } = parseArgs({
   options: {

@@ -1,3 +1,5 @@
+import { whenAborted } from './when-aborted.js';
+
 /** Leaves the shared work running, and stops only this caller's waiting. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise<T>((resolve, reject) => {
@@ -7,8 +9,16 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
       reject(signal.reason);
       return;
     }
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const forget = whenAborted(signal, () => reject(signal.reason));
+    work.then(
+      (value) => {
+        forget();
+        resolve(value);
+      },
+      (error) => {
+        forget();
+        reject(error);
+      },
+    );
   });
 }

@@ -1,5 +1,6 @@
 import { Heap } from '../../search/heap.js';
 import type { PolicyModel, SampleReply, SampleRequest, Step } from '../../search/types.js';
+import { whenAborted } from '../policy/when-aborted.js';
 
 /** A policy that can be told of calls which a stored reply answered. */
 export interface SkippingPolicy extends PolicyModel {
@@ -76,16 +77,15 @@ export class ScheduledPolicy implements SkippingPolicy {
         sequences,
         cancelled: false,
         start: () => {
-          signal?.removeEventListener('abort', cancel);
+          forget();
           resolve();
         },
       };
-      const cancel = () => {
+      const forget = whenAborted(signal, () => {
         waiting.cancelled = true;
         this.waitingSequences -= sequences;
         reject(signal?.reason);
-      };
-      signal?.addEventListener('abort', cancel, { once: true });
+      });
       this.waitingSequences += sequences;
       this.queue.push(waiting);
       this.admit();

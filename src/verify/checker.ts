@@ -44,28 +44,55 @@ export function createVerifier(
   const { judge, judgeMode = 'off' } = settings;
   let verified = 0;
 
-  const grade = async (
+  const compare = (gold: Gold, predicted: string) =>
+    comparer.compareSoon?.(gold, predicted) ?? comparer.compare(gold, predicted);
+
+  const grade = (
     problem: Problem,
+    gold: Gold,
     steps: readonly Step[],
     signal?: AbortSignal,
-  ): Promise<Verdict> => {
+  ): Verdict | Promise<Verdict> => {
     verified++;
     if (problem.answer === undefined) return { verdict: 'ungraded', reason: 'no-gold' };
     const found = extractAnswer(steps, problem.choices);
     if (!found) return { verdict: 'different', reason: 'no-answer' };
     const extracted = found.answer;
-    const byRules =
-      judgeMode === 'always' && judge ? null : await comparer.compare(goldOf(problem), extracted);
-    const isOpen = byRules === null || (byRules.verdict === 'ungraded' && judgeMode === 'fallback');
-    const outcome = judge && isOpen ? await judge.judge(problem, extracted, signal) : byRules;
-    return { verdict: 'ungraded', ...outcome, extracted };
+    const toVerdict = (outcome: Partial<Verdict> | null): Verdict => ({
+      verdict: 'ungraded',
+      ...outcome,
+      extracted,
+    });
+    if (!judge || judgeMode === 'off') {
+      const byRules = compare(gold, extracted);
+      return byRules instanceof Promise ? byRules.then(toVerdict) : toVerdict(byRules);
+    }
+    return askJudge(judge, problem, gold, extracted, signal).then(toVerdict);
+  };
+
+  const askJudge = async (
+    judge: AnswerJudge,
+    problem: Problem,
+    gold: Gold,
+    extracted: string,
+    signal?: AbortSignal,
+  ) => {
+    const byRules = judgeMode === 'always' ? null : await compare(gold, extracted);
+    return byRules === null || byRules.verdict === 'ungraded'
+      ? judge.judge(problem, extracted, signal)
+      : byRules;
   };
 
   return {
     verify: (problem, solutions, signal) => {
       signal?.throwIfAborted();
-      const all = Promise.all(solutions.map((steps) => grade(problem, steps, signal)));
-      return signal ? abortable(all, signal) : all;
+      // One object for all of them: the comparer writes it out once.
+      const gold = goldOf(problem);
+      const all = solutions.map((steps) => grade(problem, gold, steps, signal));
+      if (!all.some((verdict) => verdict instanceof Promise)) {
+        return Promise.resolve(all as Verdict[]);
+      }
+      return signal ? abortable(Promise.all(all), signal) : Promise.all(all);
     },
     close: () => comparer.close(),
     stats: () => ({ verified, ...comparer.stats() }),

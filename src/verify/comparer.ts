@@ -15,6 +15,9 @@ export interface AnswerComparer {
    *  with `timeout`, `memory` or `crashed`. Equal questions are asked once.
    *  @throws SteptreeError CHECK_PROCESS_FAILED, VERIFIER_CLOSED */
   compare(gold: Gold, predicted: string): Promise<Comparison>;
+  /** The same, at once where nothing has to be waited for: it is remembered, or rules decide it. Nearly
+   *  all rollouts are such, and cost no promises then. */
+  compareSoon?(gold: Gold, predicted: string): Comparison | Promise<Comparison>;
   /** Ends the check processes; checks under way fail with VERIFIER_CLOSED. Idempotent. */
   close(): Promise<void>;
   stats(): { readonly remembered: number; readonly killed: number };
@@ -31,15 +34,21 @@ export function createComparer(settings: ComparerSettings = {}): AnswerComparer 
   const pool = new CheckPool({ ...options, ...(symbolicModule && { symbolicModule }) });
   const memory = new ComparisonMemory();
   let closed = false;
-  const decide = async (gold: Gold, predicted: string): Promise<Comparison> => {
+  const decide = (gold: Gold, predicted: string): Comparison | Promise<Comparison> => {
     if (closed) throw closedError();
     return quickComparison(gold, predicted) ?? pool.compare({ gold, predicted });
   };
+  const compareSoon = (gold: Gold, predicted: string) => {
+    if (predicted.length > options.checkMaxChars) return TOO_LONG;
+    try {
+      return memory.recall(keyOf(gold) + predicted, () => decide(gold, predicted));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
   return {
-    compare: (gold, predicted) =>
-      predicted.length > options.checkMaxChars
-        ? Promise.resolve({ verdict: 'ungraded', reason: 'too-long' })
-        : memory.recall(gold, predicted, () => decide(gold, predicted)),
+    compareSoon,
+    compare: async (gold, predicted) => compareSoon(gold, predicted),
     close: () => {
       closed = true;
       return pool.close();
@@ -62,21 +71,30 @@ function quickComparison(gold: Gold, predicted: string): Comparison | undefined 
   return comparison.reason === 'needs-symbolic' ? undefined : comparison;
 }
 
+/** Each written out once, for all the answers that are held against it. */
+const goldKeys = new WeakMap<Gold, string>();
+
+/** What a comparison depends on beside the predicted answer, as a text that tells where it ends. */
+function keyOf(gold: Gold): string {
+  const known = goldKeys.get(gold);
+  if (known !== undefined) return known;
+  const { answer, precision, answerType, choices, strict, allowSetRelation } = gold;
+  const key = JSON.stringify([answer, precision, answerType, choices, strict, allowSetRelation]);
+  goldKeys.set(gold, key);
+  return key;
+}
+
+const TOO_LONG: Comparison = { verdict: 'ungraded', reason: 'too-long' };
+
 /** Least-recently-used memory of comparisons, those still under way included. */
 class ComparisonMemory {
   hits = 0;
-  private readonly known = new Map<string, Promise<Comparison>>();
+  private readonly known = new Map<string, Comparison | Promise<Comparison>>();
 
-  recall(gold: Gold, predicted: string, ask: () => Promise<Comparison>): Promise<Comparison> {
-    const key = JSON.stringify([
-      gold.answer,
-      predicted,
-      gold.precision,
-      gold.answerType,
-      gold.choices,
-      gold.strict,
-      gold.allowSetRelation,
-    ]);
+  recall(
+    key: string,
+    ask: () => Comparison | Promise<Comparison>,
+  ): Comparison | Promise<Comparison> {
     const earlier = this.known.get(key);
     if (earlier) {
       this.hits++;
@@ -86,8 +104,7 @@ class ComparisonMemory {
     }
     const asked = ask();
     this.known.set(key, asked);
-    // What failed may be asked again.
-    asked.catch(() => this.known.delete(key));
+    if (asked instanceof Promise) this.settle(key, asked);
     if (this.known.size > maxRemembered) {
       for (const oldest of this.known.keys()) {
         this.known.delete(oldest);
@@ -95,5 +112,15 @@ class ComparisonMemory {
       }
     }
     return asked;
+  }
+
+  private settle(key: string, asked: Promise<Comparison>): void {
+    asked.then(
+      (comparison) => {
+        if (this.known.get(key) === asked) this.known.set(key, comparison);
+      },
+      // What failed may be asked again.
+      () => this.known.delete(key),
+    );
   }
 }

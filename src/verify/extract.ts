@@ -41,8 +41,7 @@ export function extractAnswer(
   choices: readonly string[] = [],
 ): ExtractedAnswer | null {
   const whole = typeof solution === 'string' ? solution : solution.join('\n\n');
-  // JSON that was escaped twice has two backslashes before a command.
-  const text = afterThinking(whole.slice(-searchedLength).replace(/\\\\(?=boxed)/g, '\\')).trim();
+  const text = afterThinking(unescaped(whole.slice(-searchedLength))).trim();
   if (text === '') return null;
   const strong = [boxed(text), tagged(text), announced(text), hashes(text)].filter(
     (found) => found !== null,
@@ -55,8 +54,14 @@ export function extractAnswer(
   return found && tidy(found, choices);
 }
 
+/** JSON that was escaped twice has two backslashes before a command. */
+function unescaped(text: string): string {
+  return text.includes('\\\\boxed') ? text.replace(/\\\\(?=boxed)/g, '\\') : text;
+}
+
 function afterThinking(text: string): string {
-  const end = text.lastIndexOf('</think>');
+  // Looking from the front is many times as fast, and mostly there is none.
+  const end = text.includes('</think>') ? text.lastIndexOf('</think>') : -1;
   const rest = end < 0 ? text : text.slice(end + '</think>'.length);
   // A model that stops right after thinking has stated its answer there, if anywhere.
   return rest.trim() === '' ? text : rest;
@@ -66,6 +71,7 @@ const connective =
   /^(?:[\s,;.$+]|\\[[\]()]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b){0,20}(?:[A-Za-z]{1,12}\s+(?:and|or)\s*)?(?:[A-Za-z](?:_\{?\w{1,3}\}?)?\s*=\s*|[\s$,]|\\[([]){0,6}$/;
 
 function boxed(text: string): Found | null {
+  if (!text.includes('box')) return null;
   const boxes = [...text.matchAll(/\\(?:boxed|fbox)\s*\{/g)].slice(-20);
   const answers: string[] = [];
   let position = -1;
@@ -86,6 +92,7 @@ function boxed(text: string): Found | null {
 }
 
 function tagged(text: string): Found | null {
+  if (!text.includes('<answer>')) return null;
   const close = text.lastIndexOf('</answer>');
   const open = text.lastIndexOf('<answer>', close < 0 ? text.length : close);
   if (open < 0) return null;
@@ -96,9 +103,33 @@ function tagged(text: string): Found | null {
 }
 
 function announced(text: string): Found | null {
+  const from = earliestAnnouncement(text);
+  if (from < 0) return null;
   const marks =
     /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|答案\s*(?:是|为)?\s*[:：]?\s*|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
+  // The marks are tried at every space: a solution has hundreds, and mostly none that counts.
+  marks.lastIndex = from;
   return lastClause(text, marks, 'final-answer');
+}
+
+/** No mark of `announced` begins before this index; -1 if there is none at all. */
+function earliestAnnouncement(text: string): number {
+  const english = text.search(/answer/i);
+  const chinese = text.indexOf('答案');
+  if (english < 0) return chinese;
+  const start = beforeDecoration(text, english);
+  const [adjective = ''] =
+    /(?:final|correct)$/i.exec(text.slice(Math.max(0, start - 7), start)) ?? [];
+  // One character more: what has to stand before the mark.
+  const earliest = Math.max(0, beforeDecoration(text, start - adjective.length) - 1);
+  return chinese < 0 ? earliest : Math.min(earliest, chinese);
+}
+
+/** Where the white space, stars, hashes and underscores that end at `end` begin. */
+function beforeDecoration(text: string, end: number): number {
+  let start = end;
+  while (start > 0 && /[\s*#_]/.test(text.charAt(start - 1))) start--;
+  return start;
 }
 
 function phrase(text: string): Found | null {
@@ -114,6 +145,7 @@ function phrase(text: string): Found | null {
 }
 
 function hashes(text: string): Found | null {
+  if (!text.includes('####')) return null;
   return lastClause(text, /^\s*####\s*(?:answer\s*:)?/gim, 'hashes');
 }
 
@@ -137,10 +169,11 @@ function clause(text: string): string {
   for (let index = 0; index < line.length; index++) {
     if (line[index] === '$') inMath = !inMath;
     if (line[index] === '。' && !inMath) return line.slice(0, index);
+    if (line[index] !== '.' || inMath) continue;
     const after = line.slice(index + 1);
-    const ends = line[index] === '.' && (/^\s*$/.test(after) || /^["*)]?\s+[A-Z\\<"(]/.test(after));
+    const ends = /^\s*$/.test(after) || /^["*)]?\s+[A-Z\\<"(]/.test(after);
     // The dot after a choice letter belongs to it: "B. 5 cm".
-    if (ends && !inMath && !/^\(?[A-Z]$/.test(line.slice(0, index))) return line.slice(0, index);
+    if (ends && !/^\(?[A-Z]$/.test(line.slice(0, index))) return line.slice(0, index);
   }
   return line.replace(/<[|/][^>]*>.*$/, '').trim();
 }

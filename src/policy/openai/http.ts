@@ -1,6 +1,8 @@
 import { type Dispatcher, Pool } from 'undici';
 import { errorMessage, SteptreeError } from '../../../search/errors.js';
 import { after } from '../sleep.js';
+import { whenAborted } from '../when-aborted.js';
+import { HttpExchange, type HttpReply } from './exchange.js';
 
 /** Why one attempt of a call failed.
  *  - `status`: the server answered with an error status.
@@ -54,6 +56,8 @@ export interface JsonEndpoint {
 
 const RETRYABLE_STATUS = new Set([408, 409, 425, 429, 500, 502, 503, 504]);
 const MAX_MESSAGE_CHARS = 300;
+/** Ends an exchange whose call was aborted; the signal's own reason is what the caller gets. */
+const ABORTED = new Error('aborted');
 const GONE = /^(ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
 
 /** Opens an endpoint; nothing is sent yet. A URL without a path means its `/v1`, any other path
@@ -69,7 +73,8 @@ export function createJsonEndpoint(rawUrl: string, options: JsonEndpointOptions)
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const headers = requestHeaders(base, options.apiKey);
+  const get = requestHeaders(base, options.apiKey);
+  const headers = { get, post: { ...get, 'content-type': 'application/json' } };
   const secrets = [options.apiKey, base.password].filter((s): s is string => !!s);
   const state: EndpointState = { pool, base, headers, secrets, options, closing: null };
   return {
@@ -103,7 +108,7 @@ interface BaseUrl {
 interface EndpointState {
   readonly pool: Pool;
   readonly base: BaseUrl;
-  readonly headers: Record<string, string>;
+  readonly headers: Readonly<Record<'get' | 'post', Record<string, string>>>;
   readonly secrets: readonly string[];
   readonly options: JsonEndpointOptions;
   closing: Promise<void> | null;
@@ -156,55 +161,44 @@ function requestHeaders(base: BaseUrl, apiKey: string | undefined): Record<strin
 }
 
 async function exchange(state: EndpointState, call: Exchange): Promise<unknown> {
-  call.signal?.throwIfAborted();
+  const { signal } = call;
+  signal?.throwIfAborted();
   if (state.closing) throw closedError(state);
-  const abort = new AbortController();
   const { requestTimeoutMs } = state.options;
-  let timedOut = false;
-  const stopTimer = (state.options.after ?? after)(requestTimeoutMs, () => {
-    timedOut = true;
-    abort.abort();
-  });
-  const onAbort = () => abort.abort();
-  call.signal?.addEventListener('abort', onAbort, { once: true });
+  const http = new HttpExchange();
+  const stopTimer = (state.options.after ?? after)(requestTimeoutMs, () =>
+    http.stop(timeoutFailure(requestTimeoutMs)),
+  );
+  const forget = whenAborted(signal, () => http.stop(ABORTED));
   try {
-    return await receive(state, call, abort.signal);
+    send(state, call, http);
+    return read(state, await http.reply);
   } catch (error) {
-    // An aborted exchange fails with whatever undici was doing; say what really ended it.
-    if (call.signal?.aborted) throw call.signal.reason;
+    // An exchange that was ended fails with whatever undici was doing; say what really ended it.
+    if (signal?.aborted) throw signal.reason;
     if (state.closing) throw closedError(state);
-    if (timedOut) {
-      throw new HttpFailure('timeout', `no complete reply within ${requestTimeoutMs} ms`, {
-        retryable: true,
-      });
-    }
     throw error instanceof HttpFailure ? error : connectionFailure(error, state.secrets);
   } finally {
     stopTimer();
-    call.signal?.removeEventListener('abort', onAbort);
+    forget();
   }
 }
 
-async function receive(
-  state: EndpointState,
-  call: Exchange,
-  signal: AbortSignal,
-): Promise<unknown> {
-  const { base, headers, pool } = state;
-  const request: Dispatcher.RequestOptions = {
+function send({ base, headers, pool }: EndpointState, call: Exchange, http: HttpExchange): void {
+  const options: Dispatcher.DispatchOptions = {
     method: call.method,
     path: resolvePath(base, call.path),
-    headers: call.body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+    headers: call.body === undefined ? headers.get : headers.post,
     body: call.body ?? null,
-    signal,
   };
-  const response = await pool.request(request);
-  const text = await response.body.text();
-  if (response.statusCode >= 200 && response.statusCode < 300) {
-    return parseJson(text, state.secrets);
-  }
+  pool.dispatch(options, http);
+}
+
+/** @throws HttpFailure `status` or `body` */
+function read(state: EndpointState, { status, headers, text }: HttpReply): unknown {
+  if (status >= 200 && status < 300) return parseJson(text, state.secrets);
   const now = state.options.now ?? Date.now;
-  throw statusFailure(response.statusCode, response.headers, text, now(), state.secrets);
+  throw statusFailure(status, headers, text, now(), state.secrets);
 }
 
 function parseJson(text: string, secrets: readonly string[]): unknown {
@@ -265,6 +259,12 @@ function connectionFailure(error: unknown, secrets: readonly string[]): HttpFail
   return new HttpFailure('connection', `connection failed (${name}): ${message}`, {
     retryable,
     gone: GONE.test(name),
+  });
+}
+
+function timeoutFailure(requestTimeoutMs: number): HttpFailure {
+  return new HttpFailure('timeout', `no complete reply within ${requestTimeoutMs} ms`, {
+    retryable: true,
   });
 }
 

@@ -6,6 +6,7 @@ import type {
   SampleReply,
   SampleRequest,
 } from '../../../search/types.js';
+import { together } from '../linked-abort.js';
 import type { StepSplitter } from '../splitter.js';
 import { readApiKey } from './api-key.js';
 import { type Connection, connect, createReplica } from './connect.js';
@@ -13,7 +14,6 @@ import { isRefusal, refuseImages, refuseTurns } from './continuation.js';
 import { generationFields, learnFromRefusal } from './dialect.js';
 import { createJsonEndpoint, type HttpFailure } from './http.js';
 import { createImageEncoder, type ImageEncoder } from './images.js';
-import { linkedAbort } from './linked-abort.js';
 import type { OpenAiOptions } from './options.js';
 import {
   completionPrompt,
@@ -148,25 +148,19 @@ class HttpPolicy implements OpenAiPolicy, Asker {
     signal?.throwIfAborted();
     const wanted = request.seeds.length;
     if (wanted === 0) return { rollouts: [], promptTokens: 0, cachedTokens: 0 };
-    // If one part fails the others are of no use any more: their requests are closed too.
-    const parts = linkedAbort(signal);
     this.counts.inFlight += wanted;
     try {
       const prompt = await this.promptOf(request.problem, request);
-      const sampler = new Sampler(this, request, prompt, parts.signal);
-      const size = this.options.samplesPerRequest || wanted;
-      const replies = await Promise.all(chunks(request.seeds, size).map((s) => sampler.collect(s)));
+      const sampler = new Sampler(this, request, prompt);
+      const parts = chunks(request.seeds, this.options.samplesPerRequest || wanted);
+      const replies = await together(parts, signal, (seeds, own) => sampler.collect(seeds, own));
       return this.account({
         rollouts: replies.flat(),
         promptTokens: sampler.promptTokens,
         cachedTokens: sampler.cachedTokens,
       });
-    } catch (error) {
-      parts.abort(error);
-      throw error;
     } finally {
       this.counts.inFlight -= wanted;
-      parts.unlink();
     }
   }
 
@@ -216,7 +210,7 @@ class HttpPolicy implements OpenAiPolicy, Asker {
     prompt: PromptParts,
     seeds: readonly number[],
     wholeSolution: boolean,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<ParsedReply> {
     const call = {
       affinity: request.problem.id,

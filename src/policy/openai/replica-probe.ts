@@ -1,3 +1,4 @@
+import { whenAborted } from '../when-aborted.js';
 import { HttpFailure, type JsonEndpoint } from './http.js';
 import type { Timing } from './retry.js';
 
@@ -24,8 +25,7 @@ async function ask(
 ): Promise<'up' | 'down' | 'absent'> {
   const abort = new AbortController();
   const stopTimer = timing.after(PROBE_TIMEOUT_MS, () => abort.abort());
-  const onAbort = () => abort.abort();
-  outer?.addEventListener('abort', onAbort, { once: true });
+  const forget = whenAborted(outer, () => abort.abort());
   try {
     await endpoint.get(path, abort.signal);
     return 'up';
@@ -37,6 +37,6 @@ async function ask(
     return status >= 400 && status < 500 && status !== 429 ? 'absent' : 'down';
   } finally {
     stopTimer();
-    outer?.removeEventListener('abort', onAbort);
+    forget();
   }
 }

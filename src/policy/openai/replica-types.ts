@@ -40,6 +40,8 @@ export interface Lease {
   readonly replica: Replica;
   /** Aborts, with an HttpFailure, once the replica is given up under the call. */
   readonly lost: AbortSignal;
+  /** Tells one listener of the same, without making a signal. */
+  whenLost(call: (failure: HttpFailure) => void): void;
   succeeded(): void;
   failed(failure: HttpFailure): void;
   /** It ended without telling anything about the replica. */

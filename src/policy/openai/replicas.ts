@@ -1,4 +1,5 @@
 import { SteptreeError } from '../../../search/errors.js';
+import { whenAborted } from '../when-aborted.js';
 import { HttpFailure } from './http.js';
 import { ReplicaHealth } from './replica-health.js';
 import { probeReplica } from './replica-probe.js';
@@ -173,8 +174,16 @@ class RoutedReplicas implements ReplicaSet {
   private lease(member: Member, { rollouts }: CallPlace, stray: boolean): Lease {
     const { health } = member;
     const { epoch } = health;
-    const lost = new AbortController();
-    const held = { lose: (failure: HttpFailure) => lost.abort(failure) };
+    let lost: AbortController | undefined;
+    let onLost: ((failure: HttpFailure) => void) | undefined;
+    let failure: HttpFailure | undefined;
+    const held = {
+      lose: (why: HttpFailure) => {
+        failure = why;
+        lost?.abort(why);
+        onLost?.(why);
+      },
+    };
     member.leases.add(held);
     if (member.inFlight === 0) member.lastReplyMs = this.timing.now();
     member.inFlight += rollouts;
@@ -190,7 +199,14 @@ class RoutedReplicas implements ReplicaSet {
     };
     return {
       replica: member.replica,
-      lost: lost.signal,
+      get lost() {
+        lost ??= new AbortController();
+        if (failure) lost.abort(failure);
+        return lost.signal;
+      },
+      whenLost: (call) => {
+        onLost = call;
+      },
       succeeded: () => end(() => this.succeeded(member, epoch, rollouts)),
       failed: (failure) => end(() => this.failed(member, epoch, failure)),
       released: () => end(() => {}),
@@ -235,12 +251,8 @@ class RoutedReplicas implements ReplicaSet {
 
   private wait(place: CallPlace, signal?: AbortSignal): Promise<Lease> {
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.waiting.delete(waiting);
-        reject(signal?.reason);
-      };
       const settle = (then: () => void) => {
-        signal?.removeEventListener('abort', onAbort);
+        forget();
         this.waiting.delete(waiting);
         then();
       };
@@ -249,7 +261,10 @@ class RoutedReplicas implements ReplicaSet {
         start: (lease) => settle(() => resolve(lease)),
         fail: (error) => settle(() => reject(error)),
       };
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const forget = whenAborted(signal, () => {
+        this.waiting.delete(waiting);
+        reject(signal?.reason);
+      });
       this.waiting.add(waiting);
       this.admit();
       this.watch();

@@ -1,5 +1,5 @@
+import { linkedAbort } from '../linked-abort.js';
 import { HttpFailure } from './http.js';
-import { linkedAbort } from './linked-abort.js';
 import type { Replica, ReplicaSet } from './replicas.js';
 import { type RetryOptions, type Timing, withRetries } from './retry.js';
 
@@ -32,8 +32,7 @@ export async function withReplicas<T>(
     const lease = await replicas.acquire({ key, rollouts, avoid: failedOn }, signal);
     const { replica } = lease;
     const either = replicas.all.length > 1 ? linkedAbort(signal) : undefined;
-    const onLost = () => either?.abort(lease.lost.reason);
-    lease.lost.addEventListener('abort', onLost, { once: true });
+    if (either) lease.whenLost((failure) => either.abort(failure));
     try {
       const reply = await attempt(replica, either ? either.signal : signal);
       lease.succeeded();

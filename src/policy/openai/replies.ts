@@ -142,8 +142,34 @@ export function withoutPrefix(
   return [...steps];
 }
 
-function sameText(a: string, b: string): boolean {
-  return a.replace(/\s+/g, ' ') === b.replace(/\s+/g, ' ');
+/** Whether two texts differ in the length of their white space at most. Every rollout's first step is
+ *  held against the prefix's, so no strings are made for it. */
+export function sameText(a: string, b: string): boolean {
+  if (a === b) return true;
+  let i = 0;
+  let j = 0;
+  while (i < a.length && j < b.length) {
+    const [endA, endB] = [afterSpace(a, i), afterSpace(b, j)];
+    const spaces = endA > i;
+    if (spaces !== endB > j) return false;
+    if (!spaces && a.charCodeAt(i) !== b.charCodeAt(j)) return false;
+    i = spaces ? endA : i + 1;
+    j = spaces ? endB : j + 1;
+  }
+  return i === a.length && j === b.length;
+}
+
+/** The first index from `from` on that is no white space. */
+function afterSpace(text: string, from: number): number {
+  let index = from;
+  while (index < text.length && isSpace(text.charCodeAt(index))) index++;
+  return index;
+}
+
+/** As \s of regular expressions. */
+function isSpace(code: number): boolean {
+  if (code < 0x80) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
+  return /\s/.test(String.fromCharCode(code));
 }
 
 function finishOfWhole(choice: Choice): FinishReason {

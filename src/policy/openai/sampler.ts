@@ -1,4 +1,5 @@
 import type { Rollout, SampleRequest } from '../../../search/types.js';
+import { together } from '../linked-abort.js';
 import type { PromptParts } from './prompt.js';
 import type { Choice, ParsedReply } from './replies.js';
 
@@ -11,7 +12,7 @@ export interface Asker {
     prompt: PromptParts,
     seeds: readonly number[],
     wholeSolution: boolean,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<ParsedReply>;
   rollout(choice: Choice, request: SampleRequest): Rollout;
   countAskedAgain(rollouts: number): void;
@@ -28,26 +29,30 @@ export class Sampler {
     private readonly policy: Asker,
     private readonly request: SampleRequest,
     private readonly prompt: PromptParts,
-    private readonly signal: AbortSignal,
   ) {}
 
   /** One rollout per seed, in the order of the seeds. */
-  async collect(seeds: readonly number[]): Promise<Rollout[]> {
-    const choices = await this.choices(seeds, false);
-    return Promise.all(
-      choices.map(async (choice, index) => {
-        const rollout = this.policy.rollout(choice, this.request);
-        return this.saysNothingNew(rollout, choice)
-          ? this.again(rollout, choice, seeds[index] ?? 0)
-          : rollout;
-      }),
+  async collect(seeds: readonly number[], signal: AbortSignal | undefined): Promise<Rollout[]> {
+    const choices = await this.choices(seeds, false, signal);
+    const rollouts = choices.map((choice) => this.policy.rollout(choice, this.request));
+    const empty = choices.flatMap((choice, index) =>
+      this.saysNothingNew(rollouts[index], choice) ? [{ choice, index }] : [],
     );
+    await together(empty, signal, async ({ choice, index }, own) => {
+      const first = rollouts[index] as Rollout;
+      rollouts[index] = await this.again(first, choice, seeds[index] ?? 0, own);
+    });
+    return rollouts;
   }
 
   /** A reply with fewer choices than asked for is completed by asking for the missing ones; from
    *  a server that gives one at a time they are fetched side by side. */
-  private async choices(seeds: readonly number[], whole: boolean): Promise<Choice[]> {
-    const reply = await this.policy.ask(this.request, this.prompt, seeds, whole, this.signal);
+  private async choices(
+    seeds: readonly number[],
+    whole: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Choice[]> {
+    const reply = await this.policy.ask(this.request, this.prompt, seeds, whole, signal);
     this.promptTokens += reply.promptTokens;
     this.cachedTokens += reply.cachedTokens;
     const got = [...reply.choices];
@@ -55,25 +60,30 @@ export class Sampler {
     if (missing.length === 0) return got;
     this.policy.countAskedAgain(missing.length);
     const parts = got.length === 1 ? missing.map((seed) => [seed]) : [missing];
-    const rest = await Promise.all(parts.map((part) => this.choices(part, whole)));
+    const rest = await together(parts, signal, (part, own) => this.choices(part, whole, own));
     return [...got, ...rest.flat()];
   }
 
   // In step mode a stop string can fire on the separator that ends the prefix, or on a repeated
   // step of the prefix. That tells nothing about the next step.
-  private saysNothingNew(rollout: Rollout, choice: Choice): boolean {
+  private saysNothingNew(rollout: Rollout | undefined, choice: Choice): boolean {
     return (
       this.request.until === 'step' &&
-      rollout.steps.length === 0 &&
+      rollout?.steps.length === 0 &&
       choice.ended === 'stop' &&
       choice.stopString !== null
     );
   }
 
-  private async again(empty: Rollout, first: Choice, seed: number): Promise<Rollout> {
+  private async again(
+    empty: Rollout,
+    first: Choice,
+    seed: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Rollout> {
     this.policy.countAskedAgain(1);
     if (first.text.trim() === '') this.policy.noteSeparatorLost();
-    const [choice] = await this.choices([seed], true);
+    const [choice] = await this.choices([seed], true, signal);
     if (choice === undefined) return empty;
     const rollout = this.policy.rollout(choice, this.request);
     return {
