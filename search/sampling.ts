@@ -80,10 +80,8 @@ export class Sampler {
 
   /** Begins to store something without waiting for it: the next reply will. */
   putBeforeNext(key: string, value: unknown): void {
-    const { store } = this.options;
-    if (!store) return;
-    const put = store.putSoon?.(key, value) ?? store.put(key, value);
-    this.pending = Promise.all([this.pending, put]);
+    if (!this.options.store) return;
+    this.pending = Promise.all([this.pending, this.options.store.put(key, value)]);
     // A failure is met by the next reply, or by whoever settles the problem.
     this.pending.catch(() => {});
   }

@@ -209,9 +209,6 @@ export interface AnswerGrouper {
 export interface ReplyStore {
   get(key: string): unknown;
   put(key: string, value: unknown): Promise<void>;
-  /** The same for what nobody waits for: it may be stored a moment later, together with what is put
-   *  next. `put` where it is absent. */
-  putSoon?(key: string, value: unknown): Promise<void>;
 }
 
 /** What a search spent. */

@@ -61,9 +61,6 @@ export class RunStore {
   private readonly replies: Database<unknown, string>;
   private readonly problems: Database<ProblemRecord, number>;
   private readonly facts: Database<unknown, string>;
-  /** Puts that go with the next write, or by themselves after `SOON_MS`. */
-  private soon: (() => void)[] = [];
-  private soonTimer: NodeJS.Timeout | undefined;
 
   /** @param dir folder of the store, made if missing
    *  @throws SteptreeError STORE_OPEN_FAILED */
@@ -96,25 +93,12 @@ export class RunStore {
   }
 
   private repliesAfter(prefix: string): ReplyStore {
-    const put = (key: string, value: unknown) =>
-      this.write(() => this.replies.put(prefix + key, value));
     return {
       get: (key) => this.replies.get(prefix + key),
-      put,
-      // A transaction of its own would cost as much as the reply's.
-      putSoon: (key, value) =>
-        new Promise((resolve, reject) => {
-          this.soon.push(() => put(key, value).then(resolve, reject));
-          this.soonTimer ??= setTimeout(() => this.putDue(), SOON_MS);
-        }),
+      put: async (key, value) => {
+        await this.write(() => this.replies.put(prefix + key, value));
+      },
     };
-  }
-
-  /** Begins the puts that wait, in order. */
-  private putDue(): void {
-    clearTimeout(this.soonTimer);
-    this.soonTimer = undefined;
-    for (const begin of this.soon.splice(0)) begin();
   }
 
   /** Stored replies of one problem as [key, value], in key order. */
@@ -191,7 +175,6 @@ export class RunStore {
   }
 
   async close(): Promise<void> {
-    this.putDue();
     await this.root.close();
   }
 
@@ -202,8 +185,6 @@ export class RunStore {
   }
 
   private async write(put: () => Promise<unknown>): Promise<void> {
-    // In one event turn, so in one transaction, and never after what was put later.
-    this.putDue();
     try {
       await put();
     } catch (error) {
@@ -219,9 +200,6 @@ export class RunStore {
     }
   }
 }
-
-/** How long a put may wait for another one. What a kill takes is graded again. */
-const SOON_MS = 100;
 
 /** Fixed width, so that problem 1 is no prefix of problem 10. */
 function replyPrefix(ordinal: number): string {
