@@ -116,9 +116,9 @@ export class SearchContext {
     return { rollouts: reply.rollouts, verdicts };
   }
 
-  /** Step scores of each path, raw. A path's scores are stored under its content, those of a
-   *  `setwise` scorer under the set's; what is stored, or stands twice in the call, is not asked
-   *  again. A path without steps has no scores.
+  /** Step scores of each path, raw. A path's scores are stored under its content; what is stored, or
+   *  stands twice in the call, is not asked again. A `setwise` scorer is given the whole list, equal
+   *  paths included, and its reply is stored for that list. A path without steps has no scores.
    *  @param hashes content hashes of the paths, where the search has them already
    *  @throws SteptreeError SCORE_INVALID for a reply that can't be trusted, OPTION_INVALID without
    *  a reward model */
