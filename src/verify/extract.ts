@@ -55,6 +55,30 @@ export function extractAnswer(
   return found && tidy(found, choices);
 }
 
+/** Where a solution says which of its values is the answer. */
+const strongMarks: ReadonlySet<AnswerMark> = new Set([
+  'boxed',
+  'answer-tag',
+  'final-answer',
+  'hashes',
+  'phrase',
+]);
+
+/** Whether the answer was found where the solution says that it is one. */
+export function isMarked({ how }: ExtractedAnswer): boolean {
+  return strongMarks.has(how);
+}
+
+/** Whether steps announce their final answer. Those in the middle of a solution hold values too, which
+ *  `extractAnswer` takes for want of better ones. */
+export function announcesAnswer(
+  steps: readonly string[],
+  choices: readonly string[] | undefined,
+): boolean {
+  const found = extractAnswer(steps, choices);
+  return found !== null && isMarked(found);
+}
+
 function afterThinking(text: string): string {
   const end = text.lastIndexOf('</think>');
   const rest = end < 0 ? text : text.slice(end + '</think>'.length);
