@@ -5,6 +5,7 @@ import {
   type ChatReply,
   chat,
   type PairReading,
+  type PromptPlace,
   readPair,
   type TokenChance,
   type WrittenToken,
@@ -218,8 +219,8 @@ class TokenLogits implements TokenLogitsHost {
       // After the last token of the prompt stands what was generated.
       if (place === places.length) return this.readWritten(reply, problem, index + 1, likelihood);
       const chances = places[place] ?? {};
-      const lowest = Math.min(...Object.values(chances).map((chance) => chance.logprob));
       const [yes, no] = [chances[positive]?.logprob, chances[negative]?.logprob];
+      const lowest = lowestOfLikeliest(chances, ids[place], this.options.topLogprobs);
       return this.account(readPair(yes, no, lowest), problem, index + 1, likelihood);
     });
     return { scores: { steps: probabilities }, prmTokens: reply.computedTokens };
@@ -294,6 +295,19 @@ class TokenLogits implements TokenLogitsHost {
     if (!this.options.images) return [];
     return Promise.all(problem.images.map((image) => this.images.dataUrl(image)));
   }
+}
+
+/** An upper bound of every chance that is not given. A server adds the prompt's own token to its
+ *  likeliest ones, however unlikely it is; that one bounds nothing.
+ *  @param own id of the token that stands there */
+function lowestOfLikeliest(
+  chances: NonNullable<PromptPlace>,
+  own: number | undefined,
+  topLogprobs: number,
+): number {
+  const given = Object.entries(chances);
+  const likeliest = given.length > topLogprobs ? given.filter(([id]) => id !== `${own}`) : given;
+  return Math.min(...likeliest.map(([, { logprob }]) => logprob));
 }
 
 // Only there every token of the assistant's turn is a token of the solution, with its chance.

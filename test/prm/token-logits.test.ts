@@ -310,6 +310,17 @@ describe('token-logits in one pass', () => {
     });
   });
 
+  it("bounds a missing token by the likeliest ones, not by the prompt's own token", async () => {
+    // The two likeliest are asked for; the empty line after the marker, token 52, comes beside them.
+    const unlikely = places.map((place, index) =>
+      index === 3 ? { 1: { logprob: -0.1 }, 77: { logprob: -4.1 }, 52: { logprob: -30 } } : place,
+    );
+    const reply = { prompt_token_ids: ids, prompt_logprobs: unlikely };
+    const { host } = onePass(reply, { topLogprobs: 2 });
+    // No takes -4.1: 1 / (1 + e^-4) = 0.982014; by -30 it would be 1.
+    expect((await scorePath(host, ['s', 't'])).scores.steps[0]).toBeCloseTo(0.982014, 6);
+  });
+
   /** The turn's opening is 8 7; the question holds 50, the steps 51 52 and 53, the marker is 9. */
   const said = [50, 8, 7, 51, 52, 9, 53, 9, 60];
   const chances = [
