@@ -222,7 +222,8 @@ function labelPath(path: RawPath, rootValue: number, options: PathOptions): Trai
   };
 }
 
-/** GenPRM (arXiv 2504.00891, §3.1) labels by relative progress MC(s_t) / MC(s_<t). */
+/** GenPRM (arXiv 2504.00891, §3.1) labels by relative progress MC(s_t) / MC(s_<t). From a value of 0
+ *  up the ratio is infinite, which is progress; from 0 to 0 there is none. */
 function labelOf({ value, softValue }: Waypoint, before: number, options: PathOptions): number {
   switch (options.label) {
     case 'soft':
@@ -230,7 +231,8 @@ function labelOf({ value, softValue }: Waypoint, before: number, options: PathOp
     case 'hard':
       return value > options.labelThreshold ? 1 : 0;
     case 'progress':
-      return before > 0 && value / before >= options.progressThreshold ? 1 : 0;
+      if (before === 0) return value > 0 ? 1 : 0;
+      return value / before >= options.progressThreshold ? 1 : 0;
   }
 }
 

@@ -88,6 +88,23 @@ describe('trainingPaths', () => {
     ]);
   });
 
+  it('sees progress where a step succeeds after a prefix of which nothing did', () => {
+    // All solutions were wrong, so the root has 0; yet half of the rollouts from `a` are right.
+    const tree = new StateTree();
+    tree.graded[ROOT] = 4;
+    tree.mcValue[ROOT] = 0;
+    let state = ROOT;
+    for (const value of [0.5, 0, 0, 0.25]) {
+      state = tree.addState(state, [`step ${state}`]);
+      tree.graded[state] = 4;
+      tree.correct[state] = 4 * value;
+      tree.mcValue[state] = value;
+    }
+    const options = { ...BASE, label: 'progress' } as const;
+    const [path] = trainingPaths({ tree, critiques: new Map() }, options, 's');
+    expect(path?.labels).toEqual([1, 0, 0, 1]);
+  });
+
   it('under the mm-prm rule drops short texts and puts negative paths first', () => {
     // `a\n\nb<prm>\n\n…` has no single space at all: one word by that rule.
     expect(of({ pathRule: 'mm-prm' })).toEqual([]);
