@@ -130,6 +130,11 @@ export class SearchContext {
     return this.scores.score(paths, hashes);
   }
 
+  /** Whether a path's scores depend on the others that it is scored with. */
+  get scoresSetwise(): boolean {
+    return this.options.scorer?.setwise === true;
+  }
+
   /** Asks the critic for the first wrong step of a whole solution.
    *  @throws SteptreeError CRITIQUE_INVALID for findings that don't fit the steps, OPTION_INVALID
    *  without a critic */
