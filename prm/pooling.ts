@@ -199,7 +199,7 @@ async function render(
     fields,
     separators: async () => {
       const [id, ids] = await Promise.all([
-        vocabulary.tokenOf(separator, call.signal),
+        vocabulary.tokenOf(separator),
         'input' in fields
           ? vocabulary.tokenize({ prompt: fields.input }, call)
           : vocabulary.conversation(fields.messages, false, call),
@@ -220,7 +220,7 @@ async function stepTokens(
   call: ServerCall,
 ): Promise<Prompt> {
   const [newline, opening, ...tokenised] = await Promise.all([
-    vocabulary.tokenOf('\n', call.signal),
+    vocabulary.tokenOf('\n'),
     vocabulary.tokenize({ prompt: `${question}\n` }, call),
     ...steps.map((step) => vocabulary.tokenize({ prompt: step, add_special_tokens: false }, call)),
   ]);

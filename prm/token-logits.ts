@@ -188,8 +188,8 @@ class TokenLogits implements TokenLogitsHost {
     };
     const [reply, positive, negative] = await Promise.all([
       chat(this.server, { messages, maxTokens: 1, fields }, call),
-      this.vocabulary.tokenOf(this.template.positive, signal),
-      this.vocabulary.tokenOf(this.template.negative, signal),
+      this.vocabulary.tokenOf(this.template.positive),
+      this.vocabulary.tokenOf(this.template.negative),
     ]);
     const places = reply.promptLogprobs;
     if (places === undefined) {
@@ -207,7 +207,7 @@ class TokenLogits implements TokenLogitsHost {
         { server: this.server.name, places: places.length, tokens: ids.length },
       );
     }
-    const answers = await this.answerPlaces(ids, positive, signal);
+    const answers = await this.answerPlaces(ids, positive);
     if (answers.length !== steps.length) {
       throw countError(this.name, answers.length, steps.length, problem.id);
     }
@@ -229,17 +229,13 @@ class TokenLogits implements TokenLogitsHost {
   /** The places of the prompt whose chances are the answers: those after each marker, or those of
    *  the answers that stand in the assistant's turns. These are found by the whole opening of a
    *  turn, since "+" is an ordinary token of mathematics too. */
-  private async answerPlaces(
-    ids: readonly number[],
-    positive: number,
-    signal: AbortSignal,
-  ): Promise<number[]> {
+  private async answerPlaces(ids: readonly number[], positive: number): Promise<number[]> {
     const { marker } = this.template;
     if (marker !== null) {
-      const markerId = await this.vocabulary.tokenOf(marker, signal);
+      const markerId = await this.vocabulary.tokenOf(marker);
       return ids.flatMap((id, index) => (id === markerId ? [index + 1] : []));
     }
-    const header = await this.vocabulary.assistantHeader(signal);
+    const header = await this.vocabulary.assistantHeader();
     const pattern = [...header, positive];
     return placesOf(pattern, ids).map((place) => place + header.length);
   }
