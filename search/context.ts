@@ -142,6 +142,7 @@ export class SearchContext {
     const { critic, signal } = this.options;
     if (!critic) throw missingPort('a judge', '--judge URL');
     const key = `critique ${contentHash(steps)}`;
+    const isStored = this.remembered.get(key) !== undefined;
     const critique = await this.remember(key, async () => {
       const fresh = await critic.critique(this.problem, steps, signal);
       checkCritique(critic.name, steps, fresh);
@@ -151,6 +152,7 @@ export class SearchContext {
       this.accounted.add(key);
       this.usage.calls++;
       this.usage.criticCalls++;
+      if (isStored) this.usage.replayed++;
       this.usage.criticTokens += critique.criticTokens ?? 0;
     }
     return critique;

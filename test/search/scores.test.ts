@@ -130,10 +130,13 @@ describe('SearchContext.critique', () => {
       criticCalls: 2,
       criticTokens: 14,
       prmTokens: 0,
+      replayed: 0,
     });
     const again = fakeContext(policy, { critic, store });
     await again.critique(['a']);
-    expect(again.usage).toMatchObject({ criticCalls: 1, criticTokens: 7 });
+    // Twice over: a critique counts once.
+    await again.critique(['a']);
+    expect(again.usage).toMatchObject({ criticCalls: 1, criticTokens: 7, replayed: 1 });
     expect(critic.asked).toHaveLength(2);
   });
 });
