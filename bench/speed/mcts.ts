@@ -36,7 +36,7 @@ const NAMES = ['tree', 'finite', 'deep', 'stored'] as const;
 /** Simulations of one step, so that one costs the same at any depth of the solution. */
 const OPTIONS = {
   n: 1_000_000,
-  simulation: 'step',
+  simulateTo: 'step',
   leafBatch: 32,
   maxChildren: 4,
   patience: 0,

@@ -17,7 +17,7 @@ import { toDraft } from './step-beam.js';
 export const mctsOptions = z.strictObject({
   n: nField,
   simulations: count.default(256).describe('simulations at most'),
-  simulation: z
+  simulateTo: z
     .enum(['solution', 'step'])
     .default('solution')
     .describe(
@@ -68,7 +68,7 @@ type MctsOptions = z.infer<typeof mctsOptions>;
 /** Monte Carlo tree search over steps with PUCT (as openr, arXiv 2410.09671, runs it; selection
  *  after AlphaZero, arXiv 1712.01815). A simulation walks down to a state that wants children and samples
  *  next steps there. Then it goes on from the best new one in the same way until it has a complete solution,
- *  and backs up that solution's score, as openr does; with `simulation: 'step'` it ends at once and backs
+ *  and backs up that solution's score, as openr does; with `simulateTo: 'step'` it ends at once and backs
  *  up the best new step's score, as AlphaZero does, and finds solutions only by and by. There are no
  *  rollouts: the score of a prefix is its value. The answer is chosen among the complete solutions found.
  *
@@ -189,7 +189,7 @@ class MctsSearch {
     let room = this.options.n - this.complete.length;
     const kept = children.filter((path) => isOpen(path) || room-- > 0);
     const first = this.tree.size;
-    const next = this.tree.settle(leaf, kept, this.options.simulation === 'solution');
+    const next = this.tree.settle(leaf, kept, this.options.simulateTo === 'solution');
     if (next === null) this.simulations++;
     else this.tree.begin(next);
     for (let node = first; node < this.tree.size; node++) {

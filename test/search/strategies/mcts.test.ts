@@ -181,7 +181,7 @@ describe('mcts', () => {
     expect(result).toMatchObject({ answer: 'x0x1x2', details: { simulations: 1 } });
     // Three samples at each of the four states.
     expect(result.usage.rollouts).toBe(12);
-    const stepwise = await search({ n: 1, simulation: 'step' });
+    const stepwise = await search({ n: 1, simulateTo: 'step' });
     expect(stepwise.result).toMatchObject({ answer: 'x0x1x2', details: { simulations: 4 } });
   });
 
@@ -191,7 +191,7 @@ describe('mcts', () => {
     const few = { n: 100, simulations: 4 };
     const solutions = await search(few, fickle());
     expect(solutions.result.candidates.length).toBeGreaterThanOrEqual(4);
-    const steps = await search({ ...few, simulation: 'step' }, fickle());
+    const steps = await search({ ...few, simulateTo: 'step' }, fickle());
     expect(steps.result.candidates.filter(({ answer }) => answer !== null)).toEqual([]);
   });
 
