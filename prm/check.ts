@@ -38,6 +38,7 @@ export function checkPathScores(
   };
 }
 
+/** SCORE_COUNT: a host gave another number of scores than the path has steps. */
 export function countError(
   host: string,
   got: number,

@@ -4,8 +4,9 @@ import type { Problem, Step } from '../search/types.js';
 // A picture may be a data: URL of megabytes, and a problem is asked about thousands of times.
 const problemKeys = new WeakMap<Problem, string>();
 
-/** Key of a path by all that a reward model sees of it: question, choices, pictures, steps. The
- *  problem's id is left out, so that equal problems of two files share their scores. */
+/** Key of a path by all that a reward model may see of it: question, choices, pictures, steps, and the
+ *  gold answer with what says how it is compared, which Monte Carlo values rest on. The problem's id
+ *  is left out, so that equal problems of two files share their scores. */
 export function pathKey(problem: Problem, steps: readonly Step[]): string {
   return contentHash([problemKey(problem), ...steps]);
 }
@@ -16,6 +17,7 @@ function problemKey(problem: Problem): string {
   const key = contentHash([
     problem.question,
     JSON.stringify(problem.choices ?? []),
+    JSON.stringify([problem.answer, problem.answerType, problem.precision]),
     ...problem.images.map((image) => image.location),
   ]);
   problemKeys.set(problem, key);

@@ -23,7 +23,7 @@ export class ExactTokens {
   async learn(signal: AbortSignal): Promise<boolean> {
     if (this.hopeless) return false;
     try {
-      this.ids = await Promise.all(this.texts.map((text) => this.vocabulary.tokenOf(text, signal)));
+      this.ids = await Promise.all(this.texts.map((text) => this.vocabulary.tokenOf(text)));
       return true;
     } catch (error) {
       signal.throwIfAborted();

@@ -1,7 +1,7 @@
 /** Step scores from vLLM's `/pooling`: a reward head's rows at the step separators. */
 import { z } from 'zod';
 import { SteptreeError } from '../search/errors.js';
-import type { Problem, Step } from '../search/types.js';
+import type { Step } from '../search/types.js';
 import { countError } from './check.js';
 import type { PoolingOptions, PromptOptions } from './options.js';
 import type { ModelServer, PathHost, PathJob, ScoredPath, ServerCall } from './ports.js';
@@ -14,19 +14,20 @@ export type PoolingTemplate = (typeof POOLING_TEMPLATES)[number];
 /** How one published PRM is asked, and what its rows are. */
 interface PoolingFormat {
   readonly separator: string;
-  /** Separators that stand before the first step's. */
-  readonly leading: number;
   /** Numbers in a row: a reward, or the chances of two classes. */
   readonly width: 1 | 2;
   /** Which of two classes is "correct". */
   readonly positive: 0 | 1;
   readonly activation: 'none' | 'sigmoid';
   readonly rows: 'steps' | 'tokens';
-  prompt(
-    question: string,
-    steps: readonly Step[],
-    systemPrompt: string | undefined,
-  ): { readonly messages: readonly ChatMessage[] } | { readonly input: string };
+  /** How question and steps are put together; null where steps are tokenised one by one. */
+  readonly prompt:
+    | ((
+        question: string,
+        steps: readonly Step[],
+        systemPrompt: string | undefined,
+      ) => { readonly messages: readonly ChatMessage[] } | { readonly input: string })
+    | null;
 }
 
 const FORMATS: Readonly<Record<PoolingTemplate, PoolingFormat>> = {
@@ -34,7 +35,6 @@ const FORMATS: Readonly<Record<PoolingTemplate, PoolingFormat>> = {
   // returns the rows at <extra_0> alone (STEP pooling).
   'qwen-prm': {
     separator: '<extra_0>',
-    leading: 0,
     width: 2,
     positive: 1,
     activation: 'none',
@@ -51,7 +51,6 @@ const FORMATS: Readonly<Record<PoolingTemplate, PoolingFormat>> = {
   // if the server runs with returned_token_ids [648, 387].
   'math-shepherd': {
     separator: ' ки',
-    leading: 0,
     width: 2,
     positive: 0,
     activation: 'none',
@@ -60,18 +59,15 @@ const FORMATS: Readonly<Record<PoolingTemplate, PoolingFormat>> = {
       input: `${question}\n ${steps.map((step) => `${step} ки`).join('\n')}`,
     }),
   },
-  // Skywork-o1-PRM: a value head, read at the newline that ends each step. The question's own
-  // newline comes first.
+  // Skywork-o1-PRM: a value head, read at the newline that ends each step. That newline is a token of
+  // its own in training; in running text most vocabularies would make one token of ".\n".
   skywork: {
     separator: '\n',
-    leading: 1,
     width: 1,
     positive: 0,
     activation: 'sigmoid',
     rows: 'tokens',
-    prompt: (question, steps) => ({
-      input: `${question}\n${steps.map((step) => `${step}\n`).join('')}`,
-    }),
+    prompt: null,
   },
 };
 
@@ -101,18 +97,16 @@ export function createPoolingHost(
   const name = `pooling ${server.name}`;
   const scoreOne = async ({ problem, steps, signal }: PathJob): Promise<ScoredPath> => {
     const call = { affinity: problem.id, signal };
-    const prompt = render(format, problem, steps, options.systemPrompt);
+    const prompt = await render(format, vocabulary, { problem, steps, ...options }, call);
     const body = {
       model: await server.model(signal),
-      ...prompt,
+      ...prompt.fields,
       ...(options.task === '' ? {} : { task: options.task }),
     };
     const reply = readPooling(await server.post('../pooling', body, call), server.name);
     const rows = options.rows === 'auto' ? format.rows : options.rows;
     const stepRows =
-      rows === 'steps'
-        ? reply.rows
-        : await rowsAtSeparators(format, vocabulary, prompt, reply.rows, name, call);
+      rows === 'steps' ? reply.rows : rowsAt(await prompt.separators(), reply.rows, name);
     if (stepRows.length !== steps.length) {
       throw countError(name, stepRows.length, steps.length, problem.id);
     }
@@ -181,37 +175,72 @@ function rowError(serverName: string, what: string): SteptreeError {
   );
 }
 
-function render(
+/** A path as it is asked. */
+interface Prompt {
+  /** Fields of the request. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Where the separators of the steps stand among all tokens. */
+  separators(): Promise<{ readonly places: readonly number[]; readonly tokens: number }>;
+}
+
+async function render(
   format: PoolingFormat,
-  problem: Problem,
+  vocabulary: Vocabulary,
+  path: Pick<PathJob, 'problem' | 'steps'> & Pick<PromptOptions, 'systemPrompt'>,
+  call: ServerCall,
+): Promise<Prompt> {
+  const { separator } = format;
+  const clean = (text: string) => escapeMarkers(text, [separator]);
+  const steps = path.steps.map(clean);
+  const question = questionText(path.problem);
+  if (!format.prompt) return stepTokens(vocabulary, escapeMarkers(question, []), steps, call);
+  const fields = format.prompt(clean(question), steps, path.systemPrompt);
+  return {
+    fields,
+    separators: async () => {
+      const [id, ids] = await Promise.all([
+        vocabulary.tokenOf(separator),
+        'input' in fields
+          ? vocabulary.tokenize({ prompt: fields.input }, call)
+          : vocabulary.conversation(fields.messages, false, call),
+      ]);
+      return {
+        places: ids.flatMap((one, place) => (one === id ? [place] : [])),
+        tokens: ids.length,
+      };
+    },
+  };
+}
+
+/** Question and newline, then each step and a newline, all tokenised apart. */
+async function stepTokens(
+  vocabulary: Vocabulary,
+  question: string,
   steps: readonly Step[],
-  systemPrompt: string | undefined,
-) {
-  const clean = (text: string) => escapeMarkers(text, [format.separator]);
-  return format.prompt(clean(questionText(problem)), steps.map(clean), systemPrompt);
+  call: ServerCall,
+): Promise<Prompt> {
+  const [newline, opening, ...tokenised] = await Promise.all([
+    vocabulary.tokenOf('\n'),
+    vocabulary.tokenize({ prompt: `${question}\n` }, call),
+    ...steps.map((step) => vocabulary.tokenize({ prompt: step, add_special_tokens: false }, call)),
+  ]);
+  const input = [...opening];
+  const places = tokenised.map((ids) => input.push(...ids, newline) - 1);
+  return { fields: { input }, separators: async () => ({ places, tokens: input.length }) };
 }
 
 /** From servers that return a row for every token: those where a separator stands. */
-async function rowsAtSeparators(
-  format: PoolingFormat,
-  vocabulary: Vocabulary,
-  prompt: ReturnType<PoolingFormat['prompt']>,
+function rowsAt(
+  { places, tokens }: { readonly places: readonly number[]; readonly tokens: number },
   rows: readonly unknown[],
   hostName: string,
-  call: ServerCall,
-): Promise<unknown[]> {
-  const [separator, ids] = await Promise.all([
-    vocabulary.tokenOf(format.separator, call.signal),
-    'input' in prompt
-      ? vocabulary.tokenize({ prompt: prompt.input }, call)
-      : vocabulary.conversation(prompt.messages, false, call),
-  ]);
-  if (ids.length !== rows.length) {
+): unknown[] {
+  if (tokens !== rows.length) {
     throw new SteptreeError(
       'SCORE_ROW_INVALID',
-      `${hostName} gives ${rows.length} rows for ${ids.length} tokens; expected one for each. If it returns rows at the separators only, take --pooling-rows steps`,
-      { host: hostName, rows: rows.length, tokens: ids.length },
+      `${hostName} gives ${rows.length} rows for ${tokens} tokens; expected one for each. If it returns rows at the separators only, take --pooling-rows steps`,
+      { host: hostName, rows: rows.length, tokens },
     );
   }
-  return rows.filter((_, index) => ids[index] === separator).slice(format.leading);
+  return places.map((place) => rows[place]);
 }

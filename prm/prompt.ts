@@ -45,6 +45,7 @@ export function withoutPictures({ role, content }: ChatMessage): ChatMessage {
   return { role, content: content.filter((part) => part.type === 'text') };
 }
 
+/** One system message, or none for an empty text. */
 export function systemMessage(text: string): ChatMessage[] {
   return text === '' ? [] : [{ role: 'system', content: text }];
 }

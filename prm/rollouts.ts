@@ -19,11 +19,15 @@ export interface RolloutPorts {
   readonly policy: PolicyModel;
   readonly verifier: Verifier;
   readonly sampling: SamplingOptions;
+  /** Whether the steps say which value is their final answer. A verifier also takes the last number of
+   *  a solution that marks none; in an unfinished path that is only where it stands. */
+  announces(problem: Problem, steps: readonly Step[]): boolean;
 }
 
 /** Share of `count` continuations of each step's prefix that reach the gold answer: the label that
  *  PRMs are trained on (Math-Shepherd, arXiv 2312.08935; OmegaPRM, 2406.06592) and so their upper
- *  bound, for measurements. A last step that states an answer is checked, not continued.
+ *  bound, for measurements. A last step that announces an answer is checked, not continued; where the
+ *  policy adds nothing and ends, the path itself is the solution.
  *  Truncated and ungradable rollouts count neither way; `prmTokens` are the policy's.
  *  Jobs fail with SCORE_NO_ANSWER, SCORE_UNGRADED and what policy and verifier throw. */
 export function createRolloutsHost(ports: RolloutPorts, options: RolloutsOptions): PathHost {
@@ -34,7 +38,7 @@ export function createRolloutsHost(ports: RolloutPorts, options: RolloutsOptions
     if (problem.answer === undefined) throw noAnswer(name, problem.id);
     let tokens = 0;
     const stateValue = async (prefix: readonly Step[]) => {
-      const key = `${pathKey(problem, prefix)} ${problem.answer}`;
+      const key = pathKey(problem, prefix);
       const earlier = known.get(key);
       if (earlier !== undefined) return earlier;
       const drawn = await draw(ports, options, problem, prefix, signal);
@@ -43,7 +47,9 @@ export function createRolloutsHost(ports: RolloutPorts, options: RolloutsOptions
       known.set(key, drawn.value);
       return drawn.value;
     };
-    const stated = await statedValue(ports.verifier, problem, steps, signal);
+    const stated = ports.announces(problem, steps)
+      ? await statedValue(ports.verifier, problem, steps, signal)
+      : null;
     const scores = await Promise.all(
       steps.map((_, index) =>
         index === steps.length - 1 && stated !== null
@@ -64,7 +70,7 @@ export function createRolloutsHost(ports: RolloutPorts, options: RolloutsOptions
   };
 }
 
-/** 1 or 0 if the steps state an answer, null if they are to be continued. */
+/** 1 or 0 by the answer that the steps state, null if nobody can say. */
 async function statedValue(
   verifier: Verifier,
   problem: Problem,
@@ -101,8 +107,8 @@ async function draw(
   };
 }
 
-function isGradable(rollout: Rollout): boolean {
-  return rollout.finish !== 'length' && rollout.steps.length > 0;
+function isGradable({ finish, steps }: Rollout): boolean {
+  return finish === 'end' || (finish === 'step' && steps.length > 0);
 }
 
 function shareEqual(verdicts: readonly Verdict[]): number | null {

@@ -47,7 +47,7 @@ async function solutionStart(
   vocabulary: Vocabulary,
   call: ServerCall,
 ): Promise<number> {
-  const header = await vocabulary.assistantHeader(call.signal);
+  const header = await vocabulary.assistantHeader();
   const openings = placesOf(header, ids.slice(0, answers[0]));
   if (openings.length > 1) {
     const question = messages.slice(0, -1).map(withoutPictures);

@@ -5,6 +5,7 @@ import {
   type ChatReply,
   chat,
   type PairReading,
+  type PromptPlace,
   readPair,
   type TokenChance,
   type WrittenToken,
@@ -187,8 +188,8 @@ class TokenLogits implements TokenLogitsHost {
     };
     const [reply, positive, negative] = await Promise.all([
       chat(this.server, { messages, maxTokens: 1, fields }, call),
-      this.vocabulary.tokenOf(this.template.positive, signal),
-      this.vocabulary.tokenOf(this.template.negative, signal),
+      this.vocabulary.tokenOf(this.template.positive),
+      this.vocabulary.tokenOf(this.template.negative),
     ]);
     const places = reply.promptLogprobs;
     if (places === undefined) {
@@ -206,7 +207,7 @@ class TokenLogits implements TokenLogitsHost {
         { server: this.server.name, places: places.length, tokens: ids.length },
       );
     }
-    const answers = await this.answerPlaces(ids, positive, signal);
+    const answers = await this.answerPlaces(ids, positive);
     if (answers.length !== steps.length) {
       throw countError(this.name, answers.length, steps.length, problem.id);
     }
@@ -218,8 +219,8 @@ class TokenLogits implements TokenLogitsHost {
       // After the last token of the prompt stands what was generated.
       if (place === places.length) return this.readWritten(reply, problem, index + 1, likelihood);
       const chances = places[place] ?? {};
-      const lowest = Math.min(...Object.values(chances).map((chance) => chance.logprob));
       const [yes, no] = [chances[positive]?.logprob, chances[negative]?.logprob];
+      const lowest = lowestOfLikeliest(chances, ids[place], this.options.topLogprobs);
       return this.account(readPair(yes, no, lowest), problem, index + 1, likelihood);
     });
     return { scores: { steps: probabilities }, prmTokens: reply.computedTokens };
@@ -228,17 +229,13 @@ class TokenLogits implements TokenLogitsHost {
   /** The places of the prompt whose chances are the answers: those after each marker, or those of
    *  the answers that stand in the assistant's turns. These are found by the whole opening of a
    *  turn, since "+" is an ordinary token of mathematics too. */
-  private async answerPlaces(
-    ids: readonly number[],
-    positive: number,
-    signal: AbortSignal,
-  ): Promise<number[]> {
+  private async answerPlaces(ids: readonly number[], positive: number): Promise<number[]> {
     const { marker } = this.template;
     if (marker !== null) {
-      const markerId = await this.vocabulary.tokenOf(marker, signal);
+      const markerId = await this.vocabulary.tokenOf(marker);
       return ids.flatMap((id, index) => (id === markerId ? [index + 1] : []));
     }
-    const header = await this.vocabulary.assistantHeader(signal);
+    const header = await this.vocabulary.assistantHeader();
     const pattern = [...header, positive];
     return placesOf(pattern, ids).map((place) => place + header.length);
   }
@@ -294,6 +291,19 @@ class TokenLogits implements TokenLogitsHost {
     if (!this.options.images) return [];
     return Promise.all(problem.images.map((image) => this.images.dataUrl(image)));
   }
+}
+
+/** An upper bound of every chance that is not given. A server adds the prompt's own token to its
+ *  likeliest ones, however unlikely it is; that one bounds nothing.
+ *  @param own id of the token that stands there */
+function lowestOfLikeliest(
+  chances: NonNullable<PromptPlace>,
+  own: number | undefined,
+  topLogprobs: number,
+): number {
+  const given = Object.entries(chances);
+  const likeliest = given.length > topLogprobs ? given.filter(([id]) => id !== `${own}`) : given;
+  return Math.min(...likeliest.map(([, { logprob }]) => logprob));
 }
 
 // Only there every token of the assistant's turn is a token of the solution, with its chance.

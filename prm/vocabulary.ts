@@ -1,4 +1,5 @@
-/** Token ids, asked of vLLM's `/tokenize`; each question is asked once. */
+/** Token ids, asked of vLLM's `/tokenize`. What every path needs is asked once and for all: such a call
+ *  belongs to nobody, so none of those who wait for it ends it for the others. */
 import { z } from 'zod';
 import { SteptreeError } from '../search/errors.js';
 import type { ModelServer, ServerCall } from './ports.js';
@@ -6,6 +7,7 @@ import type { ChatMessage } from './prompt.js';
 
 const tokenized = z.object({ tokens: z.array(z.number()) });
 
+/** One server's vocabulary and chat template. */
 export class Vocabulary {
   private readonly known = new Map<string, Promise<readonly number[]>>();
 
@@ -17,9 +19,9 @@ export class Vocabulary {
 
   /** The one token that a text is.
    *  @throws SteptreeError SCORE_TOKEN_INVALID if it is several */
-  async tokenOf(text: string, signal?: AbortSignal): Promise<number> {
+  async tokenOf(text: string): Promise<number> {
     const ids = await this.once(JSON.stringify(text), () =>
-      this.tokenize({ prompt: text, add_special_tokens: false }, { signal }),
+      this.tokenize({ prompt: text, add_special_tokens: false }, {}),
     );
     if (ids.length === 1 && ids[0] !== undefined) return ids[0];
     throw new SteptreeError(
@@ -31,11 +33,11 @@ export class Vocabulary {
 
   /** The tokens that the chat template puts before an assistant's text.
    *  @throws SteptreeError SCORE_MODE_UNSUPPORTED if the template has no such opening */
-  async assistantHeader(signal?: AbortSignal): Promise<readonly number[]> {
+  async assistantHeader(): Promise<readonly number[]> {
     return this.once('header', async () => {
       const messages: ChatMessage[] = [{ role: 'user', content: 'a' }];
-      const closed = await this.conversation(messages, false, { signal });
-      const opened = await this.conversation(messages, true, { signal });
+      const closed = await this.conversation(messages, false, {});
+      const opened = await this.conversation(messages, true, {});
       const header = opened.slice(closed.length);
       if (header.length > 0 && closed.every((id, index) => id === opened[index])) return header;
       throw new SteptreeError(

@@ -25,6 +25,7 @@ export function spentLimit(budget: Budget, usage: Usage, elapsedMs: number): key
   return null;
 }
 
+/** Nothing spent yet. */
 export function emptyUsage(): Usage {
   return {
     calls: 0,

@@ -116,9 +116,9 @@ export class SearchContext {
     return { rollouts: reply.rollouts, verdicts };
   }
 
-  /** Step scores of each path, raw. A path's scores are stored under its content, those of a
-   *  `setwise` scorer under the set's; what is stored, or stands twice in the call, is not asked
-   *  again. A path without steps has no scores.
+  /** Step scores of each path, raw. A path's scores are stored under its content; what is stored, or
+   *  stands twice in the call, is not asked again. A `setwise` scorer is given the whole list, equal
+   *  paths included, and its reply is stored for that list. A path without steps has no scores.
    *  @param hashes content hashes of the paths, where the search has them already
    *  @throws SteptreeError SCORE_INVALID for a reply that can't be trusted, OPTION_INVALID without
    *  a reward model */
@@ -130,6 +130,11 @@ export class SearchContext {
     return this.scores.score(paths, hashes);
   }
 
+  /** Whether a path's scores depend on the others that it is scored with. */
+  get scoresSetwise(): boolean {
+    return this.options.scorer?.setwise === true;
+  }
+
   /** Asks the critic for the first wrong step of a whole solution.
    *  @throws SteptreeError CRITIQUE_INVALID for findings that don't fit the steps, OPTION_INVALID
    *  without a critic */
@@ -137,6 +142,7 @@ export class SearchContext {
     const { critic, signal } = this.options;
     if (!critic) throw missingPort('a judge', '--judge URL');
     const key = `critique ${contentHash(steps)}`;
+    const isStored = this.remembered.get(key) !== undefined;
     const critique = await this.remember(key, async () => {
       const fresh = await critic.critique(this.problem, steps, signal);
       checkCritique(critic.name, steps, fresh);
@@ -146,6 +152,7 @@ export class SearchContext {
       this.accounted.add(key);
       this.usage.calls++;
       this.usage.criticCalls++;
+      if (isStored) this.usage.replayed++;
       this.usage.criticTokens += critique.criticTokens ?? 0;
     }
     return critique;

@@ -1,4 +1,4 @@
-import { type Aggregation, unitScore } from './aggregate.js';
+import { type Aggregation, pathScore, unitScore } from './aggregate.js';
 import type { SearchContext, StateWish } from './context.js';
 import type { ListHash } from './hash.js';
 import type { FinishReason, Rollout, Step } from './types.js';
@@ -21,6 +21,9 @@ export interface PartialPath {
 export interface ScoredPath extends PartialPath {
   /** Path score in [0, 1]; -Infinity where it can't be scored. */
   readonly score: number;
+  /** The same in the scale of its aggregation. A sum of log-odds can be above 40 where every score in
+   *  [0, 1] is 1, so paths are ranked by this one. */
+  readonly rank: number;
 }
 
 export const ROOT_PATH: PartialPath = { steps: [], finish: 'step', policyTokens: 0 };
@@ -115,17 +118,18 @@ export async function scorePaths(
   return paths.map((path) => {
     const own = isAlive(path) ? scores[at++] : undefined;
     const score = (own && unitScore(own, by)) ?? Number.NEGATIVE_INFINITY;
+    const rank = (own && pathScore(own, by)) ?? Number.NEGATIVE_INFINITY;
     const { steps, finish, policyTokens, hash } = path;
     return hash
-      ? { steps, finish, policyTokens, hash, score }
-      : { steps, finish, policyTokens, score };
+      ? { steps, finish, policyTokens, hash, score, rank }
+      : { steps, finish, policyTokens, score, rank };
   });
 }
 
-/** Best score first; equal ones keep their order. */
+/** Best rank first; equal ones keep their order. */
 export function ranked(paths: readonly ScoredPath[]): ScoredPath[] {
   // Not a difference: -Infinity minus itself is NaN.
-  return [...paths].sort((a, b) => (a.score === b.score ? 0 : a.score < b.score ? 1 : -1));
+  return [...paths].sort((a, b) => (a.rank === b.rank ? 0 : a.rank < b.rank ? 1 : -1));
 }
 
 /** `total` places shared among `count`, as evenly as can be, the first ones getting the rest. */

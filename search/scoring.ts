@@ -85,22 +85,21 @@ export class ScorerCache {
     paths: readonly (readonly Step[])[],
     hashes: readonly ListHash[],
   ): Promise<PathScores[]> {
-    const places = new Map<string, number>();
-    const distinct: (readonly Step[])[] = [];
-    const names = hashes.map((hash) => hash.hex());
-    names.forEach((name, i) => {
-      const path = paths[i] ?? [];
-      if (path.length === 0 || places.has(name)) return;
-      places.set(name, distinct.push(path) - 1);
-    });
-    if (distinct.length === 0) return paths.map(() => NO_SCORES);
-    const set = contentHash([...places.keys()]);
+    // Equal paths stay: how often a policy says a thing may be what such a scorer measures.
+    const scored = paths.flatMap((path, i) => (path.length > 0 ? [i] : []));
+    if (scored.length === 0) return paths.map(() => NO_SCORES);
+    const set = contentHash(scored.map((i) => (hashes[i] ?? ListHash.EMPTY).hex()));
     const key = `score ${this.options.scorer.name} set ${set}`;
     const number = this.asked.numberOf(ListHash.of([key]));
     const stored = this.findSet(key, number);
-    const record = stored ?? (await this.askSet(key, number, distinct));
+    const wanted = scored.map((i) => paths[i] ?? []);
+    const record = stored ?? (await this.askSet(key, number, wanted));
     if (this.account(number, record.prmTokens)) this.countCall(stored !== undefined);
-    return names.map((name) => record.paths[places.get(name) ?? -1] ?? NO_SCORES);
+    const scores = paths.map(() => NO_SCORES);
+    scored.forEach((i, at) => {
+      scores[i] = record.paths[at] ?? NO_SCORES;
+    });
+    return scores;
   }
 
   private async askSet(

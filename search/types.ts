@@ -180,8 +180,9 @@ export interface ScoreReply {
  *  that doesn't match, NaN, a score outside [0, 1]); an error is never a score. */
 export interface StepScorer {
   readonly name: string;
-  /** True if scores depend on the other paths of the request (tournaments): such replies are
-   *  cached for the whole set, others for each path. */
+  /** True if scores depend on the other paths of the request (tournaments, agreement): it is asked
+   *  with all paths of a set, equal ones as often as they occur, and such replies are cached for the
+   *  whole set; others are asked once for each different path and cached for it. */
   readonly setwise?: boolean;
   score(request: ScoreRequest, signal?: AbortSignal): Promise<ScoreReply>;
 }

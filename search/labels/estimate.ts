@@ -50,7 +50,7 @@ export async function estimate(
 
 /** Enters a state's rollouts into the tree: counts, value, and the distinct rollouts.
  *  A correct rollout becomes a child with value 1 that holds all of its remaining steps,
- *  as in MM-PRM. @returns the distinct incorrect rollouts, in order of arrival */
+ *  as in MM-PRM. */
 export function enterEstimate(tree: StateTree, state: StateIndex, estimated: Estimate): void {
   const seen = new Set<string>();
   for (const { rollouts, verdicts } of estimated.rounds) {
@@ -70,6 +70,8 @@ export function enterEstimate(tree: StateTree, state: StateIndex, estimated: Est
   enterCounts(tree, state, estimated);
 }
 
+/** Enters a state's counts, and as its value the share of graded rollouts that are correct.
+ *  @param estimated with at least one graded rollout */
 export function enterCounts(tree: StateTree, state: StateIndex, estimated: Estimate): void {
   tree.correct[state] = estimated.correct;
   tree.graded[state] = estimated.graded;

@@ -30,6 +30,8 @@ interface Waypoint {
   readonly correct: number;
   readonly visits: number;
   readonly interval: readonly [number, number];
+  /** Whether all that is known of it are the rollouts of the next prefix. */
+  readonly isInferred?: boolean;
 }
 
 interface RawPath {
@@ -167,7 +169,8 @@ function splitIntoSteps(path: RawPath, known: Map<string, Waypoint>): RawPath | 
  *  of these it is only known that one continuation succeeded. */
 function inferred(next: Waypoint): Waypoint {
   const certain = next.interval[0] === next.interval[1];
-  return certain ? { ...next, interval: credibleInterval(1, 1) } : next;
+  const interval = certain ? credibleInterval(1, 1) : next.interval;
+  return { ...next, interval, isInferred: true };
 }
 
 /** Soft labels and intervals with each state's parent as its prior (prior.ts). Values stay the plain
@@ -179,9 +182,11 @@ function withPriors(path: RawPath, tree: StateTree, strength: number): RawPath {
     const { correct, visits, interval, value } = point;
     const isCertain = visits === 0 || interval[0] === interval[1];
     const { a, b } = priorAfter(mean, strength);
-    mean = isCertain ? value : posteriorMean(correct, visits, { a, b });
+    const softValue = isCertain ? value : posteriorMean(correct, visits, { a, b });
+    // Its rollouts are the next prefix's, which would else be counted twice there.
+    if (!point.isInferred) mean = softValue;
     if (isCertain) return point;
-    return { ...point, softValue: mean, interval: betaInterval(correct + a, visits - correct + b) };
+    return { ...point, softValue, interval: betaInterval(correct + a, visits - correct + b) };
   });
   return { ...path, waypoints };
 }
@@ -222,7 +227,8 @@ function labelPath(path: RawPath, rootValue: number, options: PathOptions): Trai
   };
 }
 
-/** GenPRM (arXiv 2504.00891, §3.1) labels by relative progress MC(s_t) / MC(s_<t). */
+/** GenPRM (arXiv 2504.00891, §3.1) labels by relative progress MC(s_t) / MC(s_<t). From a value of 0
+ *  up the ratio is infinite, which is progress; from 0 to 0 there is none. */
 function labelOf({ value, softValue }: Waypoint, before: number, options: PathOptions): number {
   switch (options.label) {
     case 'soft':
@@ -230,7 +236,8 @@ function labelOf({ value, softValue }: Waypoint, before: number, options: PathOp
     case 'hard':
       return value > options.labelThreshold ? 1 : 0;
     case 'progress':
-      return before > 0 && value / before >= options.progressThreshold ? 1 : 0;
+      if (before === 0) return value > 0 ? 1 : 0;
+      return value / before >= options.progressThreshold ? 1 : 0;
   }
 }
 

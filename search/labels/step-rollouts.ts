@@ -25,8 +25,9 @@ export interface Solution {
  *  prefix (Math-Shepherd, arXiv 2312.08935, §3.3; VisualPRM, arXiv 2503.10291, §3). The last
  *  step needs none: the solution's own verdict is its value.
  *  All prefixes of all solutions are estimated side by side, or one depth after the other where what
- *  is known of the earlier ones helps (`earlyStop`, `shareRollouts`, `priorStrength`). A prefix that
- *  several solutions share is estimated once. */
+ *  is known of the earlier ones helps (`earlyStop`, `shareRollouts`, `priorStrength`) or a budget is
+ *  to be looked at in between. A prefix that several solutions share is estimated once.
+ *  @throws SteptreeError LABEL_ALL_UNGRADED, and what policy and verifier throw */
 export async function stepRollouts(
   _problem: Problem,
   context: SearchContext,
@@ -36,7 +37,7 @@ export async function stepRollouts(
   const { solutions, round } = await sampleSolutions(tree, context, options);
   const { earlyStop, shareRollouts, priorStrength } = options;
   const values =
-    earlyStop || shareRollouts || priorStrength > 0
+    earlyStop || shareRollouts || priorStrength > 0 || context.limited
       ? await estimateInTurn(solutions, round, context, options)
       : await estimateAtOnce(solutions, context, options);
   solutions.forEach((solution, i) => {
@@ -101,6 +102,7 @@ interface PrefixTask {
  *  Whether a budget is spent is asked before the round, so timing can't change its results. */
 class PrefixEstimates {
   private readonly known = new Map<string, Promise<PrefixValue>>();
+  private readonly warned = new Set<Estimate>();
 
   constructor(
     private readonly context: SearchContext,
@@ -115,16 +117,27 @@ class PrefixEstimates {
       this.known.set(key, value);
       return value;
     });
-    return Promise.all(started);
+    const values = await Promise.all(started);
+    // Only now, in the order of the tasks: replies come in any order.
+    tasks.forEach(({ prefix }, i) => {
+      const value = values[i];
+      if (typeof value === 'object' && value.graded === 0) this.warnOnce(prefix, value);
+    });
+    return values.map((value) =>
+      typeof value === 'object' && value.graded === 0 ? 'unknown' : value,
+    );
   }
 
-  private async estimate({ prefix, start }: PrefixTask): Promise<PrefixValue> {
-    const estimated = await estimate(this.context, prefix, this.options, start);
-    if (estimated.graded > 0) return estimated;
+  private warnOnce(prefix: readonly Step[], estimated: Estimate): void {
+    if (this.warned.has(estimated)) return;
+    this.warned.add(estimated);
     this.context.warnings.push(
       `a prefix of ${prefix.length} steps has no label: none of its ${estimated.ungraded} rollouts could be graded`,
     );
-    return 'unknown';
+  }
+
+  private estimate({ prefix, start }: PrefixTask): Promise<Estimate> {
+    return estimate(this.context, prefix, this.options, start);
   }
 }
 

@@ -35,6 +35,8 @@ export interface TreeJson extends Omit<StateJson, 'partial_solution'> {
   warnings: readonly string[];
 }
 
+/** A finished tree as it is written: its shape is MM-PRM's.
+ *  @param facts.totalRollouts that the problem took */
 export function treeToJson(
   problem: Problem,
   result: LabelResult,

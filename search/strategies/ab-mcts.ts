@@ -71,6 +71,9 @@ export const abMcts: Strategy<AbMctsOptions> = async (_problem, context, options
   });
 };
 
+/** A trial without children or rewards.
+ *  @param draft index of its candidate; -1 at the root
+ *  @param prefix that deeper trials keep; [] at the root, null where nothing is to be kept */
 export function newTrial(
   parent: Trial | null,
   draft: number,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import type { SearchContext } from '../context.js';
 import { SteptreeError } from '../errors.js';
-import { isSettled } from '../select.js';
+import { isSettled, type SelectionName } from '../select.js';
 import {
   aggregationShape,
   earlyStopField,
@@ -28,13 +29,7 @@ export const bestOfN: Strategy<z.infer<typeof bestOfNOptions>> = async (
   options,
 ) => {
   const { n, selection, samplesPerRound } = options;
-  if (options.earlyStop && selection === 'vanilla') {
-    throw new SteptreeError(
-      'OPTION_INVALID',
-      'earlyStop needs a vote: the next sample could always have the best score; set selection to weighted or majority',
-      { option: 'earlyStop' },
-    );
-  }
+  if (options.earlyStop) checkEarlyStop(selection, context);
   const isEnough = async (drafts: readonly Draft[], left: number) => {
     // Weights are at most 1, so fewer samples than are left settle nothing.
     if (drafts.length <= left || selection === 'vanilla') return false;
@@ -55,3 +50,16 @@ export const bestOfN: Strategy<z.infer<typeof bestOfNOptions>> = async (
     stopped: pool.stopped ?? 'done',
   });
 };
+
+/** @throws SteptreeError OPTION_INVALID where no vote is ever settled before the last sample */
+function checkEarlyStop(selection: SelectionName, context: SearchContext): void {
+  const reason =
+    selection === 'vanilla'
+      ? 'earlyStop needs a vote: the next sample could always have the best score; set selection to weighted or majority'
+      : selection === 'weighted' && context.scoresSetwise
+        ? 'earlyStop needs weights that stay: the scores of this reward model depend on all solutions, so the next sample changes them; set selection to majority, or take another reward model'
+        : null;
+  if (reason !== null) {
+    throw new SteptreeError('OPTION_INVALID', reason, { option: 'earlyStop' });
+  }
+}

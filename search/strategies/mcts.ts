@@ -115,7 +115,10 @@ class MctsSearch {
     let going: readonly NodeIndex[] = [];
     for (;;) {
       const stopped = this.context.exhausted() ?? this.stopReason();
-      if (stopped) return stopped;
+      if (stopped) {
+        for (const leaf of going) this.tree.giveUp(leaf);
+        return stopped;
+      }
       const fresh = this.selectBatch(going.length);
       if (fresh === null && going.length === 0) return 'noOpenStates';
       const leaves = [...going, ...(fresh ?? [])];

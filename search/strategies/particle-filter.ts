@@ -114,7 +114,7 @@ async function moveParticles(
     });
   });
   const scored = await scorePaths(context, paths, options);
-  return scored.map(({ score, ...path }, i) => {
+  return scored.map(({ score, rank: _, ...path }, i) => {
     const paid = options.weighting === 'gain' ? (particles[i]?.paid ?? 0) : 0;
     const logOdds = score >= 0 ? logit(score) : score;
     const logWeight = (logOdds - paid) / options.weightTemperature;

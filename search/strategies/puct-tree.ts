@@ -122,10 +122,16 @@ export class PuctTree {
     }
   }
 
-  /** Marks a leaf whose children are being asked for; `settle` takes the mark away. */
+  /** Marks a leaf whose children are being asked for; `settle` or `giveUp` takes the mark away. */
   begin(leaf: NodeIndex): void {
     this.ints[leaf * INTS + STATUS] = PENDING;
     this.addInFlight(leaf, 1);
+  }
+
+  /** Takes the mark away from a leaf whose children nobody asks for any more. */
+  giveUp(leaf: NodeIndex): void {
+    this.ints[leaf * INTS + STATUS] = OPEN;
+    this.addInFlight(leaf, -1);
   }
 
   /** Adds the children that were found and backs up the best new one's value, unless the simulation

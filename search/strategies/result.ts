@@ -153,6 +153,7 @@ export async function judged(
   });
 }
 
+/** What a vote knows of a candidate: its weight is its path score mapped to [0, 1]. */
 export function votable(candidate: Candidate, scoring: Aggregation | null): Votable {
   const { group, score, stepScores, outcome } = candidate;
   if (!scoring || !stepScores) return { group, score, weight: null };

@@ -65,7 +65,7 @@ function step(subtree: Subtree, children: readonly ScoredPath[]): Subtree {
   if (!best) return { ...subtree, at: { ...subtree.at, finish: 'stuck' } };
   if (isComplete(best)) return { at: best, finished: complete, spare: subtree.spare };
   const passed = complete[0];
-  const better = passed && passed.score > (subtree.spare?.score ?? Number.NEGATIVE_INFINITY);
+  const better = passed && passed.rank > (subtree.spare?.rank ?? Number.NEGATIVE_INFINITY);
   return { at: best, finished: [], spare: better ? passed : subtree.spare };
 }
 

@@ -1,3 +1,4 @@
+import type { RolloutPorts } from '../../prm/index.js';
 import { SteptreeError } from '../../search/errors.js';
 import type { AnswerGrouper, Critic, StepScorer, Verifier } from '../../search/index.js';
 import { samplingOptions } from '../config/options.js';
@@ -7,6 +8,7 @@ import type { ReplyRecorder } from '../runtime/recorder.js';
 import { ScheduledPolicy, type SkippingPolicy } from '../runtime/scheduler.js';
 import { createCritic, createScorer, scorerSettings } from '../scorer/index.js';
 import { createAnswerChecks } from '../verify/create.js';
+import { announcesAnswer } from '../verify/extract.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { policySettings } from './policy-flags.js';
 import { type AllSolveOptions, criticOf } from './solve-options.js';
@@ -79,7 +81,12 @@ export async function openSolveModels(
       }),
     );
     const { verifier, grouper } = checks;
-    const rollouts = { policy, verifier, sampling: pickOptions(samplingOptions, all) };
+    const rollouts: RolloutPorts = {
+      policy,
+      verifier,
+      sampling: pickOptions(samplingOptions, all),
+      announces: ({ choices }, steps) => announcesAnswer(steps, choices),
+    };
     const context = { signal: io.signal, grouper, rollouts };
     const settings = scorerSettings(all);
     // With --prm-kind critic and no --critic, one model does both.

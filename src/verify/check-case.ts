@@ -1,7 +1,7 @@
 /** One line of `steptree check`: a gold answer and a response, both as they were written. */
 import type { AnswerComparer } from './comparer.js';
 import type { Comparison, Gold } from './equivalence.js';
-import { type AnswerMark, extractAnswer } from './extract.js';
+import { extractAnswer, isMarked } from './extract.js';
 import { plainMath } from './latex.js';
 import type { Rules } from './rules.js';
 import { foldText, isProse, isWords } from './words.js';
@@ -14,15 +14,6 @@ export interface CheckCase extends Rules {
   /** Look for the predicted answer in LaTeX only: formulas and boxes. */
   readonly latexOnly?: boolean;
 }
-
-/** Where a solution says which of its values is the answer. */
-const strongMarks: ReadonlySet<AnswerMark> = new Set([
-  'boxed',
-  'answer-tag',
-  'final-answer',
-  'hashes',
-  'phrase',
-]);
 
 /** Extracts both answers and compares them; equal if any gold answer is met.
  *  @throws SteptreeError CHECK_PROCESS_FAILED, VERIFIER_CLOSED */
@@ -58,7 +49,7 @@ function sameWords(gold: string, predicted: string): boolean {
 /** Some gold answers are whole solutions; of these the stated answer counts. */
 export function goldAnswer(gold: string): string {
   const found = extractAnswer(gold);
-  if (found && strongMarks.has(found.how)) return found.answer;
+  if (found && isMarked(found)) return found.answer;
   const isSolution = gold.includes('\n') && /\$|\\[([]/.test(gold) && isProse(plainMath(gold));
   return isSolution && found ? found.answer : gold.trim();
 }
@@ -71,7 +62,7 @@ export function predictedAnswer(
 ): string | undefined {
   if (latexOnly && !hasFormula(response)) return undefined;
   const found = extractAnswer(response, choices);
-  if (found && strongMarks.has(found.how)) return found.answer;
+  if (found && isMarked(found)) return found.answer;
   // A long formula that nothing marks is not searched: its end alone could mislead.
   const whole = response.trim();
   if (whole.length > maxTextAnswer && !whole.includes('\n') && isFormula(whole)) return whole;

@@ -59,6 +59,30 @@ function unescaped(text: string): string {
   return text.includes('\\\\boxed') ? text.replace(/\\\\(?=boxed)/g, '\\') : text;
 }
 
+/** Where a solution says which of its values is the answer. */
+const strongMarks: ReadonlySet<AnswerMark> = new Set([
+  'boxed',
+  'answer-tag',
+  'final-answer',
+  'hashes',
+  'phrase',
+]);
+
+/** Whether the answer was found where the solution says that it is one. */
+export function isMarked({ how }: ExtractedAnswer): boolean {
+  return strongMarks.has(how);
+}
+
+/** Whether steps announce their final answer. Those in the middle of a solution hold values too, which
+ *  `extractAnswer` takes for want of better ones. */
+export function announcesAnswer(
+  steps: readonly string[],
+  choices: readonly string[] | undefined,
+): boolean {
+  const found = extractAnswer(steps, choices);
+  return found !== null && isMarked(found);
+}
+
 function afterThinking(text: string): string {
   // Looking from the front is many times as fast, and mostly there is none.
   const end = text.includes('</think>') ? text.lastIndexOf('</think>') : -1;

@@ -9,7 +9,12 @@ export {
   type SymbolicComparer,
 } from './equivalence.js';
 export { VERIFY_ERROR_CODES } from './errors.js';
-export { type AnswerMark, type ExtractedAnswer, extractAnswer } from './extract.js';
+export {
+  type AnswerMark,
+  announcesAnswer,
+  type ExtractedAnswer,
+  extractAnswer,
+} from './extract.js';
 export { type AnswerGroupMaker, createAnswerGrouper } from './grouper.js';
 export { type AnswerJudge, createAnswerJudge } from './judge.js';
 export { createJudgeCritic, type JudgeCritic } from './judge-critic.js';

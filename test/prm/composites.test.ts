@@ -18,6 +18,7 @@ import type {
   StepScorer,
   Verifier,
 } from '../../search/types.js';
+import { announcesAnswer, extractAnswer } from '../../src/verify/index.js';
 import { fakePolicy, lastStepVerifier } from '../support/fakes.js';
 import { PROBLEM, scorePath } from './stub-server.js';
 import { toyMarkerModel } from './toy-marker-model.js';
@@ -146,6 +147,7 @@ describe('hybrid', () => {
 });
 
 describe('rollouts', () => {
+  const announces = (_: Problem, steps: readonly string[]) => announcesAnswer(steps, []);
   const problem: Problem = { ...PROBLEM, answer: '42' };
   /** Three of four rollouts are right after "good", one after anything else. */
   const policy = () =>
@@ -153,7 +155,7 @@ describe('rollouts', () => {
       index < (prefix.at(-1) === 'good' ? 3 : 1) ? 'Answer: 42' : 'Answer: 41',
     ]);
   const host = (changes: { policy?: ReturnType<typeof fakePolicy>; verifier?: Verifier } = {}) => {
-    const ports = { policy: policy(), verifier: lastStepVerifier, sampling, ...changes };
+    const ports = { policy: policy(), verifier: lastStepVerifier, sampling, announces, ...changes };
     return { ports, host: createRolloutsHost(ports, rolloutsOptions.parse({ count: 4, seed: 3 })) };
   };
   const noAnswerYet: Verifier = {
@@ -182,6 +184,34 @@ describe('rollouts', () => {
     expect(made.ports.policy.calls).toEqual([{ prefix: ['good'], n: 4 }]);
   });
 
+  /** As the real one: failing a mark it takes the last number. */
+  const lastNumber: Verifier = {
+    verify: async (asked, solutions) =>
+      solutions.map((steps) => {
+        const found = extractAnswer(steps)?.answer;
+        if (found === undefined) return { verdict: 'different', reason: 'no-answer' };
+        return { verdict: found === asked.answer ? 'equal' : 'different' };
+      }),
+  };
+
+  it('goes on after an unfinished path, whatever numbers its last step holds', async () => {
+    const good = fakePolicy((_, index) => [index < 3 ? 'Answer: 42' : 'Answer: 41']);
+    const made = host({ policy: good, verifier: lastNumber });
+    const { scores } = await scorePath(made.host, ['Bar A shows 20.', '20 + 22 = 42'], problem);
+    expect(scores.steps).toEqual([0.75, 0.75]);
+    const wrong = await scorePath(made.host, ['Bar A shows 20.', 'Bar B shows 22.'], problem);
+    expect(wrong.scores.steps).toEqual([0.75, 0.75]);
+  });
+
+  it('takes a path for the solution where the policy adds nothing to it and ends', async () => {
+    const ending = fakePolicy((prefix) => (prefix.length === 1 ? ['It is 41.'] : []));
+    const { host: done } = host({ policy: ending, verifier: lastNumber });
+    const right = await scorePath(done, ['Bar A shows 20.', 'So it is 42.'], problem);
+    expect(right.scores.steps).toEqual([0, 1]);
+    const wrong = await scorePath(done, ['Bar A shows 20.', 'So it is 40.'], problem);
+    expect(wrong.scores.steps).toEqual([0, 0]);
+  });
+
   it('leaves truncated rollouts out, and fails where nothing could be graded', async () => {
     const cut = fakePolicy((_, index) =>
       index < 2
@@ -207,6 +237,7 @@ describe('rollouts', () => {
         }),
         verifier: noAnswerYet,
         sampling,
+        announces,
       };
       const options = rolloutsOptions.parse({ count: 2, seed, knownStates });
       const made = createRolloutsHost(ports, options);
@@ -218,6 +249,18 @@ describe('rollouts', () => {
     expect(first).toHaveLength(2);
     expect(await seedsOf(1, 0)).toEqual([...first, ...first]);
     expect(await seedsOf(2, 10)).not.toEqual(first);
+  });
+
+  it("does not take another gold answer's values for a question's own", async () => {
+    const made = host({ verifier: noAnswerYet });
+    const scorer = createPathScorer(made.host, batchingOptions.parse({ maxWaitMs: 0 }));
+    const stepsFor = async (answer: string) => {
+      const request = { problem: { ...problem, answer }, paths: [['good']] };
+      return (await scorer.score(request)).paths[0]?.steps;
+    };
+    expect(await stepsFor('42')).toEqual([0.75]);
+    expect(await stepsFor('41')).toEqual([0.25]);
+    await scorer.close();
   });
 
   it('needs the gold answer', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Scorer } from '../../prm/index.js';
 import type { AnswerGrouper, Problem, ScoreRequest } from '../../search/types.js';
 import { createScorer, type ScorerContext, scorerSettings } from '../../src/scorer/index.js';
+import { announcesAnswer } from '../../src/verify/index.js';
 import type { ScriptedServer } from '../policy/openai/scripted-server.js';
 import { fakePolicy, lastStepVerifier } from '../support/fakes.js';
 import { scorerContract } from './contract.js';
@@ -66,6 +67,7 @@ const context: ScorerContext = {
       repetitionPenalty: 1,
       maxTokens: 10,
     },
+    announces: (_, steps) => announcesAnswer(steps, []),
   },
 };
 

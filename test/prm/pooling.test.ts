@@ -89,18 +89,23 @@ describe('pooling', () => {
   });
 
   it('picks the separators out of a row per token, and passes scalars through the logistic', async () => {
-    // BOS question newline a newline b newline: rows for seven tokens, newline is token 5.
+    // A vocabulary that, as those of Qwen and Llama, has ".\n" as a token: a step's newline stays its own.
+    const ids = new Map(['BOS', '\n', '.\n', '.', 'How many?', 'a A', 'b'].map((t, i) => [t, i]));
+    const tokenize = (text: string) =>
+      (text.match(/\.\n|\n|\.|[^.\n]+/g) ?? []).map((token) => ids.get(token) ?? -1);
     const server = stubServer(({ path, body }) => {
-      if (path === '../pooling') return rows([[9], [9], [9], [9], [1], 9, -2]);
-      return { tokens: body.prompt === '\n' ? [5] : [1, 20, 5, 21, 5, 22, 5] };
+      if (path === '../pooling') return rows([[9], [9], [9], [9], [9], [1], 9, 9, -2]);
+      const opening = body.add_special_tokens === false ? [] : [0];
+      return { tokens: [...opening, ...tokenize(body.prompt)] };
     });
     const options = { ...poolingOptions.parse({ template: 'skywork' }), ...prompt };
-    const { scores } = await scorePath(createPoolingHost(server, options), ['a\nA', 'b']);
-    // The question's newline is left out; 1 / (1 + e^-1) = 0.731059, 1 / (1 + e^2) = 0.119203
+    const { scores } = await scorePath(createPoolingHost(server, options), ['a\nA.', 'b.']);
+    // 1 / (1 + e^-1) = 0.731059, 1 / (1 + e^2) = 0.119203
     expect(scores.steps[0]).toBeCloseTo(0.731059, 6);
     expect(scores.steps[1]).toBeCloseTo(0.119203, 6);
     const asked = server.calls.find((call) => call.path === '../pooling');
-    expect(asked?.body.input).toBe('How many?\na A\nb\n');
+    // BOS, question, newline; step, dot, newline; step, dot, newline.
+    expect(asked?.body.input).toEqual([0, 4, 1, 5, 3, 1, 6, 3, 1]);
   });
 
   it('refuses a row per step where one per token was promised, and the other way round', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   createTokenLogitsHost,
+  type ModelServer,
   type PromptOptions,
   promptOptions,
   type TokenLogitsOptions,
@@ -308,6 +309,47 @@ describe('token-logits in one pass', () => {
       return_token_ids: true,
       add_generation_prompt: false,
     });
+  });
+
+  it('finds its tokens for the others too when the path that asked first is given up', async () => {
+    const abort = new AbortController();
+    const inner = onePass({ prompt_token_ids: ids }).server;
+    let arrived = () => {};
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const server: ModelServer = {
+      ...inner,
+      post: async (path, body, call) => {
+        if (path === '../tokenize') {
+          arrived();
+          await new Promise((resolve) => setImmediate(resolve));
+          call?.signal?.throwIfAborted();
+        }
+        return inner.post(path, body, call);
+      },
+    };
+    const host = createTokenLogitsHost(server, images, options({ mode: 'prompt-logprobs' }));
+    const { signal } = new AbortController();
+    const [gone, stays] = host.scorePaths([
+      { problem: PROBLEM, steps: ['s', 't'], signal: abort.signal },
+      { problem: PROBLEM, steps: ['s', 't'], signal },
+    ]);
+    gone?.catch(() => {});
+    await arrival;
+    abort.abort(new Error('pruned'));
+    expect((await stays)?.scores.steps).toHaveLength(2);
+  });
+
+  it("bounds a missing token by the likeliest ones, not by the prompt's own token", async () => {
+    // The two likeliest are asked for; the empty line after the marker, token 52, comes beside them.
+    const unlikely = places.map((place, index) =>
+      index === 3 ? { 1: { logprob: -0.1 }, 77: { logprob: -4.1 }, 52: { logprob: -30 } } : place,
+    );
+    const reply = { prompt_token_ids: ids, prompt_logprobs: unlikely };
+    const { host } = onePass(reply, { topLogprobs: 2 });
+    // No takes -4.1: 1 / (1 + e^-4) = 0.982014; by -30 it would be 1.
+    expect((await scorePath(host, ['s', 't'])).scores.steps[0]).toBeCloseTo(0.982014, 6);
   });
 
   /** The turn's opening is 8 7; the question holds 50, the steps 51 52 and 53, the marker is 9. */

@@ -18,7 +18,7 @@ export function startToyServer(
 
 export interface Body {
   readonly messages?: readonly Message[];
-  readonly input?: string;
+  readonly input?: string | readonly number[];
   readonly prompt?: string;
   readonly max_tokens?: number;
   readonly prompt_logprobs?: number;
@@ -35,6 +35,7 @@ interface Message {
 }
 
 const vocabulary = new Map<string, number>();
+const tokenById = new Map<number, string>();
 
 /** Words, single other characters, and the special tokens of the known templates. */
 export function tokensOf(text: string): string[] {
@@ -45,6 +46,7 @@ export function idOf(token: string): number {
   const known = vocabulary.get(token);
   if (known !== undefined) return known;
   vocabulary.set(token, vocabulary.size + 1);
+  tokenById.set(vocabulary.size, token);
   return vocabulary.size;
 }
 
@@ -100,8 +102,10 @@ function answer(path: string, body: Body): unknown {
 }
 
 function pool(body: Body): unknown {
-  const text = body.input ?? render({ ...body, add_generation_prompt: false });
-  const tokens = tokensOf(text);
+  const { input = render({ ...body, add_generation_prompt: false }) } = body;
+  const tokens =
+    typeof input === 'string' ? tokensOf(input) : input.map((id) => tokenById.get(id) ?? '');
+  const text = tokens.join('');
   const chances = tokens.map((_, index) => chanceIn(tokens.slice(0, index + 1).join('')));
   const at = (separator: string) => chances.filter((_, index) => tokens[index] === separator);
   const rows = text.includes('<extra_0>')

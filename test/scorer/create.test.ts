@@ -225,6 +225,25 @@ describe('a reward model named by --prm', () => {
     });
   });
 
+  it('has the options of its parts in the identity of a hybrid, and no addresses', async () => {
+    const server = closeLater(await startToyServer());
+    const identityOf = async (given: object) => {
+      const parts = [`1:outcome:${server.url}`, `3:token-logits:${server.url}`];
+      return (await open('', { prmKind: 'hybrid', hybridParts: parts, ...given })).identity;
+    };
+    const plain = await identityOf({});
+    expect(await identityOf({})).toEqual(plain);
+    expect(JSON.stringify(plain)).not.toContain('127.0.0.1');
+    // Stored scores are looked up by it: each of these changes scores.
+    for (const given of [
+      { outcomeRoute: 'classify' },
+      { prmTemplate: 'visualprm' },
+      { hybridAggregate: 'min' },
+    ]) {
+      expect(await identityOf(given)).not.toEqual(plain);
+    }
+  });
+
   it('is its own critic where it is one, and --critic opens one beside it', async () => {
     const server = closeLater(await startToyServer());
     const scorer = await open(server.url, { prmKind: 'critic' });

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { createRulesScorer, rulesOptions } from '../../prm/index.js';
 import type { Critique, PathScores, StepScorer } from '../../search/index.js';
-import { fakeContext, fakeCritic, fakePolicy, fakeScorer, memoryStore } from '../support/fakes.js';
+import {
+  fakeContext,
+  fakeCritic,
+  fakePolicy,
+  fakeScorer,
+  lastStepGrouper,
+  memoryStore,
+} from '../support/fakes.js';
 
 const policy = fakePolicy(() => ['Answer: 42']);
 const byLength = () => fakeScorer((step) => 1 / step.length);
@@ -48,9 +56,19 @@ describe('SearchContext.score', () => {
     const scorer = { ...byLength(), setwise: true };
     const context = fakeContext(policy, { scorer });
     await context.score([['a'], ['b']]);
-    await context.score([['a'], ['b'], ['a']]);
+    await context.score([['a'], [], ['b']]);
     await context.score([['a']]);
     expect(scorer.asked).toEqual([[['a'], ['b']], [['a']]]);
+  });
+
+  it('counts equal solutions as often as they were drawn where agreement is the score', async () => {
+    // Six samples say 5 in one text, two say 7 in two: by texts 7 would have the greater share.
+    const five = Array.from({ length: 6 }, () => ['Answer: 5']);
+    const seven = [['x', 'Answer: 7'], ['Answer: 7']];
+    const rules = rulesOptions.parse({ format: 0, length: 0, agreement: 1 });
+    const context = fakeContext(policy, { scorer: createRulesScorer(lastStepGrouper, rules) });
+    const scores = await context.score([...five, ...seven]);
+    expect(scores.map(({ outcome }) => outcome)).toEqual([...five.map(() => 0.75), 0.25, 0.25]);
   });
 
   it.each<[string, PathScores[]]>([
@@ -112,10 +130,13 @@ describe('SearchContext.critique', () => {
       criticCalls: 2,
       criticTokens: 14,
       prmTokens: 0,
+      replayed: 0,
     });
     const again = fakeContext(policy, { critic, store });
     await again.critique(['a']);
-    expect(again.usage).toMatchObject({ criticCalls: 1, criticTokens: 7 });
+    // Twice over: a critique counts once.
+    await again.critique(['a']);
+    expect(again.usage).toMatchObject({ criticCalls: 1, criticTokens: 7, replayed: 1 });
     expect(critic.asked).toHaveLength(2);
   });
 });

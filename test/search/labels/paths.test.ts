@@ -69,6 +69,22 @@ describe('trainingPaths', () => {
     expect(paths[1]?.intervals[2]).toEqual([1, 1]);
   });
 
+  it('counts the rollouts of a segment once where its steps share them and parents are priors', () => {
+    const tree = new StateTree();
+    tree.correct[ROOT] = 2;
+    tree.graded[ROOT] = 4;
+    tree.mcValue[ROOT] = 0.5;
+    const ab = tree.addState(ROOT, ['a', 'b']);
+    tree.correct[ab] = 4;
+    tree.graded[ab] = 4;
+    tree.mcValue[ab] = 1;
+    const options = { ...BASE, labelUnit: 'step', priorStrength: 2 } as const;
+    const [path] = trainingPaths({ tree, critiques: new Map() }, options, 's');
+    // Of `a` no more is known than of `a b`: root mean 0.5, so Beta(1, 1), and (4 + 1) / 6 for both.
+    expect(path?.labels.map((label) => label.toFixed(6))).toEqual(['0.833333', '0.833333']);
+    expect(path?.intervals[1]).toEqual(path?.intervals[0]);
+  });
+
   it('makes hard labels by threshold and progress labels by the ratio to the step before', () => {
     expect(of({ label: 'hard', labelThreshold: 0.5 }).map((path) => path.labels)).toEqual([
       [0, 0],
@@ -86,6 +102,23 @@ describe('trainingPaths', () => {
       [0, 0, 0],
       [0],
     ]);
+  });
+
+  it('sees progress where a step succeeds after a prefix of which nothing did', () => {
+    // All solutions were wrong, so the root has 0; yet half of the rollouts from `a` are right.
+    const tree = new StateTree();
+    tree.graded[ROOT] = 4;
+    tree.mcValue[ROOT] = 0;
+    let state = ROOT;
+    for (const value of [0.5, 0, 0, 0.25]) {
+      state = tree.addState(state, [`step ${state}`]);
+      tree.graded[state] = 4;
+      tree.correct[state] = 4 * value;
+      tree.mcValue[state] = value;
+    }
+    const options = { ...BASE, label: 'progress' } as const;
+    const [path] = trainingPaths({ tree, critiques: new Map() }, options, 's');
+    expect(path?.labels).toEqual([1, 0, 0, 1]);
   });
 
   it('under the mm-prm rule drops short texts and puts negative paths first', () => {

@@ -230,6 +230,42 @@ describe('stepRollouts', () => {
     expect(context.warnings.join()).toMatch(/2 steps has no label/);
   });
 
+  it('warns in the order of the prefixes, whichever reply comes first', async () => {
+    const warningsWith = async (slow: number) => {
+      const mute = fakePolicy((prefix) => (prefix.length === 0 ? RIGHT : []));
+      const late = {
+        ...mute,
+        sample: async (request: Parameters<typeof mute.sample>[0]) => {
+          const reply = await mute.sample(request);
+          for (let i = 0; i < 20 && request.prefix.length === slow; i++) await Promise.resolve();
+          return reply;
+        },
+      };
+      return (await labelled({}, late)).context.warnings;
+    };
+    const warnings = await warningsWith(1);
+    expect(warnings.map((text) => /of (\d) steps/.exec(text)?.[1])).toEqual(['1', '2']);
+    expect(await warningsWith(2)).toEqual(warnings);
+  });
+
+  it('looks at its budget after every depth, and labels no further than it lasts', async () => {
+    const steps = ['1', '2', '3', '4', '5', 'Answer: 42'];
+    const long = () => fakePolicy((prefix) => steps.slice(prefix.length));
+    const solve = async (budget: { maxTotalRollouts?: number }) => {
+      const context = fakeContext(long(), { budget });
+      const result = await stepRollouts(PROBLEM, context, options({ numSolutions: 1 }));
+      return { result, context, labels: trainingPaths(result, PATHS, 's')[0]?.labels };
+    };
+    // 1 solution and 4 rollouts a depth: 9 after the second one.
+    const { result, context, labels } = await solve({ maxTotalRollouts: 8 });
+    expect(context.usage.rollouts).toBe(9);
+    expect(result.stopped).toBe('maxTotalRollouts');
+    expect(labels).toEqual([1, 1]);
+    // A budget that is not reached changes nothing.
+    const free = await solve({});
+    expect((await solve({ maxTotalRollouts: 1000 })).labels).toEqual(free.labels);
+  });
+
   it('fails a problem none of whose solutions can be graded', async () => {
     await expect(
       labelled(

@@ -68,6 +68,18 @@ describe('PuctTree', () => {
     expect(tree.qValue(a)).toBeCloseTo((0.8 + 0.5) / 2, 12);
   });
 
+  it('leaves no virtual loss where a spent budget ends a simulation', async () => {
+    const policy = treePolicy((prefix) => (prefix.length < 5 ? ['a', 'b'] : ['Answer: 1']));
+    const scorer = fakeScorer((step) => (step === 'a' ? 0.8 : 0.4));
+    const context = fakeContext(policy, { scorer, budget: { maxCalls: 3 } });
+    const result = await STRATEGIES.mcts.solve(PROBLEM, context, { n: 2, width: 2 });
+    expect(result.stopped).toBe('maxCalls');
+    // Nothing was backed up yet: each state's Q is its own score.
+    const states = (result.states ?? []).slice(1);
+    expect(states.length).toBeGreaterThan(1);
+    expect(states.map(({ q }) => q)).toEqual(states.map(({ score }) => score));
+  });
+
   it('tells its states with what selection adds up', () => {
     const { tree, a } = twoChildren({ cPuct: 1, cBase: 1e9 });
     for (let i = 0; i < 3; i++) tree.backup(a, 0);

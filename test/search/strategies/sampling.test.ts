@@ -125,6 +125,18 @@ describe('best-of-n', () => {
     ).rejects.toMatchObject({ code: 'OPTION_INVALID' });
   });
 
+  it('refuses to stop a weighted vote early whose weights the next sample would change', async () => {
+    // Win rates: one more good solution lowers all the others'.
+    const tournament = { ...scorer(new Array(8).fill(0.9)), setwise: true };
+    const solve = (selection: string) => {
+      const context = fakeContext(solutions(['1', '1', '1', '1']), { scorer: tournament });
+      const options = { n: 4, selection, earlyStop: true, samplesPerRound: 1 };
+      return STRATEGIES['best-of-n'].solve(PROBLEM, context, options);
+    };
+    await expect(solve('weighted')).rejects.toMatchObject({ code: 'OPTION_INVALID' });
+    expect(await solve('majority')).toMatchObject({ answer: '1', stopped: 'earlyStop' });
+  });
+
   it('goes in small rounds under a budget and overshoots by no more than one', async () => {
     const policy = solutions(['1', '2', '3', '4', '5', '6', '7', '8']);
     const context = fakeContext(policy, { scorer: scorer([]), budget: { maxPolicyTokens: 10 } });

@@ -96,6 +96,17 @@ describe('beam', () => {
     expect(far.result.candidates.map(({ steps }) => steps)).toEqual([['b', 'y', 'Answer: 2']]);
   });
 
+  it('tells sums of log-odds apart where both are certain to the last digit', async () => {
+    // A score of 1 counts as 1 - 1e-7, log-odds 16.1: x has 16.1 + 16.1 + 11.5, y three times 16.1.
+    const tree = { '': ['a'], a: ['b'], 'a b': ['x', 'y'], 'a b y': ['Answer: 2'] };
+    const scores = { a: 1, b: 1, x: 0.99999, y: 1, 'Answer: 0': 0.5, 'Answer: 2': 0.5 };
+    for (const name of ['beam', 'guided'] as const) {
+      const width = name === 'beam' ? { beamWidth: 2 } : {};
+      const options = { n: 2, ...width, aggregation: 'sumLogit' };
+      expect((await solve(name, world(tree, scores), options)).result.answer).toBe('2');
+    }
+  });
+
   it('selects by vote if told', async () => {
     const tree = { '': ['a', 'b', 'c', 'd'], a: ['Answer: 1'] };
     const scores = { a: 0.9, b: 0.8, c: 0.7, d: 0.6, 'Answer: 1': 0.9, 'Answer: 0': 0.5 };
