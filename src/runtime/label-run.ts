@@ -286,13 +286,8 @@ export class LabelRun {
   ): Promise<void> {
     const before = store.problem(ordinal);
     if (before) this.totals.retract(before);
-    const labelsOffset = before?.labelsOffset;
-    const full =
-      labelsOffset === undefined
-        ? record
-        : { ...record, labelsOffset, ...(record.status === 'done' ? { late: true } : {}) };
-    await store.finish(ordinal, full, { keepReplies });
-    this.totals.add(full);
+    await store.finish(ordinal, record, { keepReplies });
+    this.totals.add(record);
   }
 
   private async linesOfFile(treeFile: string): Promise<readonly string[]> {

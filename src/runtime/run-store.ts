@@ -117,7 +117,8 @@ export class RunStore {
     return this.problems.getRange({ start: from });
   }
 
-  /** Records what became of a problem and, unless they are kept, drops its replies with it. */
+  /** Records what became of a problem and, unless they are kept, drops its replies with it. One whose
+   *  turn in labels.jsonl came before keeps its place there, and is late if it is done. */
   async finish(
     ordinal: number,
     record: ProblemRecord,
@@ -125,7 +126,11 @@ export class RunStore {
   ): Promise<void> {
     await this.write(() =>
       this.root.transaction(() => {
-        this.problems.put(ordinal, record);
+        // Read in here: the writer of labels.jsonl may have passed it a moment ago.
+        const labelsOffset = this.problems.get(ordinal)?.labelsOffset;
+        const late = record.status === 'done' ? { late: true } : {};
+        const placed = labelsOffset === undefined ? record : { ...record, labelsOffset, ...late };
+        this.problems.put(ordinal, placed);
         if (!options.keepReplies) this.dropReplies(ordinal);
       }),
     );
