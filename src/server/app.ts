@@ -101,7 +101,7 @@ const MAX_JOB_VALUES = 1_500_000;
 function tooManyValues(): SteptreeError {
   return new SteptreeError(
     'SERVE_REQUEST_TOO_LARGE',
-    'the body has too many parts; send fewer messages, parts or steps',
+    'the body has too many parts, or is nested too deeply; send fewer messages, parts or steps',
   );
 }
 

@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusePublicWithoutKey } from '../../src/server/auth.js';
+import { JobBoard } from '../../src/server/jobs.js';
 import { holdsMoreThan } from '../../src/server/json-size.js';
 import { addKey, KeyRing, readKeys, revokeKey } from '../../src/server/keys.js';
 import type { ServiceApp } from '../../src/server/typed-app.js';
@@ -238,6 +239,22 @@ it('a body of a million tiny parts is refused before it is checked one by one', 
   expect([status, body.error.code]).toEqual([413, 'SERVE_REQUEST_TOO_LARGE']);
   expect(holdsMoreThan({ a: [1, 2, { b: 3 }] }, 5)).toBe(false);
   expect(holdsMoreThan({ a: [1, 2, { b: 3 }] }, 4)).toBe(true);
+});
+
+it('a body that is nested too deeply to be written down is refused', async () => {
+  const settings = { dir: join(folder, 'jobs'), maxJobs: 1, maxQueuedJobs: 1 };
+  const jobs = new JobBoard(settings, async () => ({}));
+  const service = await startService({ jobs });
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const problem = `{"id": "a", "question": "Q", "answer": "1", "metadata": {"a": ${deep}}}`;
+  const { status, body } = await post(
+    service,
+    `{"kind": "label", "problems": [${problem}]}`,
+    '/v1/jobs',
+  );
+  expect([status, body.error.code]).toEqual([413, 'SERVE_REQUEST_TOO_LARGE']);
+  expect(holdsMoreThan([[[1]]], 10, 2)).toBe(false);
+  expect(holdsMoreThan([[[[1]]]], 10, 2)).toBe(true);
 });
 
 it('bodies that wait are bounded together, and one alone always fits', async () => {
