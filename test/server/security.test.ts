@@ -64,6 +64,8 @@ describe('API keys', () => {
     const service = await startService({ keys: new KeyRing(file, ignore) });
     const status = async (url: string) => (await get(service, url)).statusCode;
     for (const url of ['/health', '/ready', '/docs/json']) expect(await status(url)).toBe(200);
+    const head = { method: 'HEAD', url: '/health', headers: { host: 'localhost' } } as const;
+    expect((await service.app.inject(head)).statusCode).toBe(200);
     for (const url of [
       '/v1/models',
       '/metrics',
