@@ -27,7 +27,7 @@ export function lockRun(dir: string, folder = ''): () => void {
     if (holder !== null) {
       throw new SteptreeError(
         'RUN_LOCKED',
-        `process ${holder} is writing to ${dir}; wait for it, or choose another --out (if that process is another program by now, remove ${path})`,
+        `process ${holder} is writing to ${dir}; wait for it, or choose another folder (if that process is another program by now, remove ${path})`,
         { dir, pid: holder },
       );
     }
