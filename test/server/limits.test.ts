@@ -210,6 +210,35 @@ describe('a client that', () => {
   });
 });
 
+it('a client that is refused while it sends a long body reads why, and is not cut off', async () => {
+  const { policy, waiting, until } = gatedPolicy();
+  const service = await startService({
+    models: fakeModels({ asked: policy }),
+    server: { maxConcurrent: 1, maxQueue: 0 },
+  });
+  const { hostname, port } = new URL(await listen(service));
+  const held = post(service, one);
+  await until(1);
+  const socket = connect(Number(port), hostname);
+  const bytes = 2_000_000;
+  const head = ['POST /v1/chat/completions HTTP/1.1', 'Host: localhost'];
+  const type = ['Content-Type: application/json', `Content-Length: ${bytes}`];
+  socket.write([...head, ...type, '', '{"a":"'].join('\r\n'));
+  const [reply] = await once(socket, 'data');
+  expect(String(reply)).toMatch(/^HTTP\/1\.1 429 [\s\S]*SERVE_BUSY/);
+  const isCutOff = once(socket, 'close').then(
+    () => true,
+    () => true,
+  );
+  const isSent = new Promise((resolve) => {
+    socket.write('x'.repeat(bytes - 6), () => setTimeout(resolve, 100, false));
+  });
+  expect(await Promise.race([isCutOff, isSent])).toBe(false);
+  socket.destroy();
+  waiting[0]?.();
+  await held;
+});
+
 it('a request past its deadline is a 504, and its calls are ended', async () => {
   const { policy, aborted } = gatedPolicy();
   const service = await startService({
