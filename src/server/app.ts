@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { SteptreeError } from '../../search/errors.js';
+import { errorMessage, SteptreeError } from '../../search/errors.js';
 import { Admission } from './admission.js';
 import { addAuth } from './auth.js';
 import { addChatRoutes } from './chat-routes.js';
@@ -91,7 +91,25 @@ export async function createService(parts: ServiceParts): Promise<RunningService
   // After keys and headers, which hold for its /api/view too; /ui itself is open (auth.ts).
   await parts.addViewer?.(app);
   parts.jobs?.start();
-  return { app, service, drain: drainer(app, service, state) };
+  return { app, service, drain: drainer(app, service, { state, replies }) };
+}
+
+/** @returns the service's address
+ *  @throws SteptreeError SERVE_LISTEN_FAILED */
+export async function listenOn(
+  app: ServiceApp,
+  { host, port }: Pick<ServerOptions, 'host' | 'port'>,
+): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isTaken = code === 'EADDRINUSE';
+    const why = isTaken
+      ? `port ${port} is taken; choose another one with --port, or any free one with --port 0`
+      : `cannot listen on ${host}, port ${port} (${code ?? errorMessage(error)}); choose others with --host and --port`;
+    throw new SteptreeError('SERVE_LISTEN_FAILED', why, { host, port }, { cause: error });
+  }
 }
 
 /** JSON values of a body; a job may bring 100,000 problems. */

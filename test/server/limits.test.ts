@@ -3,6 +3,8 @@ import autocannon from 'autocannon';
 import { describe, expect, it } from 'vitest';
 import type { PolicyModel } from '../../search/index.js';
 import { Admission } from '../../src/server/admission.js';
+import { listenOn } from '../../src/server/app.js';
+import { fakePolicy } from '../support/fakes.js';
 import { ask, fakeModels, listen, post, startService } from './harness.js';
 
 /** Answers when the test says so. */
@@ -248,6 +250,20 @@ it('a request past its deadline is a 504, and its calls are ended', async () => 
   const { status, body } = await post(service, one);
   expect([status, body.error.code]).toEqual([504, 'SERVE_DEADLINE']);
   expect(aborted).toHaveLength(1);
+});
+
+it('a port that is taken is told with what to do', async () => {
+  const first = await startService();
+  const { port } = new URL(await listen(first));
+  const { app } = await startService();
+  await expect(listenOn(app, { host: '127.0.0.1', port: Number(port) })).rejects.toMatchObject({
+    code: 'SERVE_LISTEN_FAILED',
+    message: expect.stringMatching(new RegExp(`${port} is taken.*--port`)),
+  });
+  await expect(listenOn(app, { host: '192.0.2.1', port: 0 })).rejects.toMatchObject({
+    code: 'SERVE_LISTEN_FAILED',
+    message: expect.stringMatching(/--host/),
+  });
 });
 
 describe('draining', () => {
