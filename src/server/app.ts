@@ -19,6 +19,7 @@ import type { KeyRing } from './keys.js';
 import { addAnswersOfErrors, requestIdOf } from './log.js';
 import { Metrics } from './metrics.js';
 import { createCatalogue } from './models.js';
+import { OpenReplies } from './open-replies.js';
 import type { ServerOptions } from './options.js';
 import { PendingBytes } from './pending-bytes.js';
 import { addScoreRoutes } from './score-routes.js';
@@ -57,6 +58,7 @@ export async function createService(parts: ServiceParts): Promise<RunningService
   const { server } = settings;
   const app = newApp(parts);
   const state = { isDraining: false };
+  const replies = new OpenReplies();
   const admission = new Admission(server, () => performance.now());
   const traces = new TraceStore(server);
   const service: Service = {
@@ -77,6 +79,10 @@ export async function createService(parts: ServiceParts): Promise<RunningService
     log: app.log,
     running: new Set(),
   };
+  app.addHook('onRequest', (_request, { raw }, done) => {
+    replies.add(raw);
+    done();
+  });
   addAnswersOfErrors(app, service);
   // Before what may refuse: refusals have them too.
   addSecurityHeaders(app);
@@ -131,6 +137,9 @@ function newApp({ settings, logger }: ServiceParts): ServiceApp {
     // A client that sends its request drop by drop is let go.
     requestTimeout: 60_000,
     keepAliveTimeout: 75_000,
+    // Nobody is left whom that would cut off, see drain(). Connections that never asked anything, as
+    // browsers open them ahead, would else be waited for.
+    forceCloseConnections: true,
     requestIdHeader: false,
     genReqId: requestIdOf,
     routerOptions: { maxParamLength: 200 },
@@ -201,31 +210,40 @@ function refuseWhileDraining(app: ServiceApp, state: { readonly isDraining: bool
   });
 }
 
-function drainer(app: ServiceApp, service: Service, state: { isDraining: boolean }) {
+interface Drained {
+  readonly state: { isDraining: boolean };
+  readonly replies: OpenReplies;
+}
+
+function drainer(app: ServiceApp, service: Service, parts: Drained) {
   let drained: Promise<void> | null = null;
   return () => {
-    drained ??= drain(app, service, state);
+    drained ??= drain(app, service, parts);
     return drained;
   };
 }
 
-async function drain(
-  app: ServiceApp,
-  service: Service,
-  state: { isDraining: boolean },
-): Promise<void> {
+async function drain(app: ServiceApp, service: Service, { state, replies }: Drained) {
   state.isDraining = true;
   const jobsEnded = service.jobs?.close();
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, service.settings.server.drainSeconds * 1000);
-  });
-  await Promise.race([service.admission.whenIdle(), patience]);
-  clearTimeout(timer);
+  await within(service.settings.server.drainSeconds * 1000, replies.whenNone());
   for (const controller of service.running) {
     const text = 'the service was shut down before the search ended; ask again';
     controller.abort(new SteptreeError('SERVE_DRAINING', text, { retryAfterSeconds: 5 }));
   }
+  // For those who are told just now. Who reads no further is not waited for.
+  await within(LAST_WORDS_MS, replies.whenNone());
   await jobsEnded;
   await app.close();
+}
+
+const LAST_WORDS_MS = 1_000;
+
+async function within(ms: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([done, patience]);
+  clearTimeout(timer);
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import autocannon from 'autocannon';
 import { describe, expect, it } from 'vitest';
 import type { PolicyModel } from '../../search/index.js';
@@ -297,5 +299,59 @@ describe('draining', () => {
     await service.drain();
     const { status, body } = await running;
     expect([status, body.error.code]).toEqual([503, 'SERVE_DRAINING']);
+  });
+
+  it('waits for no connection that never asked anything, as browsers open them', async () => {
+    const service = await startService({ server: { drainSeconds: 30 } });
+    const { hostname, port } = new URL(await listen(service));
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    const closed = once(socket, 'close');
+    // It stands behind the connection at the server's door.
+    expect((await fetch(`http://${hostname}:${port}/health`)).status).toBe(200);
+    await service.drain();
+    await closed;
+  });
+
+  it('waits no longer than it may for a client that does not read its answer', async () => {
+    const steps = ['x'.repeat(30_000_000), 'Answer: 1'];
+    const asked = fakePolicy(() => steps);
+    const service = await startService({
+      models: fakeModels({ asked }),
+      server: { drainSeconds: 0.1 },
+    });
+    const { hostname, port } = new URL(await listen(service));
+    const body = JSON.stringify(one);
+    const slow = httpRequest({
+      host: hostname,
+      port,
+      method: 'POST',
+      path: '/v1/chat/completions',
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    });
+    slow.on('error', () => {});
+    slow.end(body);
+    const [response] = await once(slow, 'response');
+    response.pause();
+    response.on('error', () => {});
+    await service.drain();
+    slow.destroy();
+  });
+
+  it('lets an answer be read to its end', async () => {
+    const asked = fakePolicy(() => ['x'.repeat(30_000_000), 'Answer: 1']);
+    const service = await startService({
+      models: fakeModels({ asked }),
+      server: { drainSeconds: 30 },
+    });
+    const url = await listen(service);
+    const reply = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(one),
+    });
+    const drained = service.drain();
+    expect((await reply.text()).length).toBeGreaterThan(30_000_000);
+    await drained;
   });
 });
