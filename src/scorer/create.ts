@@ -65,8 +65,8 @@ export interface ScorerContext extends ModelServerContext {
 /** The folder of the reward model that comes with the package. */
 export const EMBEDDED_PRM_DIR = join(PACKAGE_DIR, 'models', 'figmath-prm');
 
-/** The folder of the critic that comes with the package. */
-/** The reward model itself: its scores find the wrong step, its language head writes another. */
+/** The folder of the critic that comes with the package.
+ *  It is the reward model itself: its scores find the wrong step, its language head writes another. */
 export const EMBEDDED_CRITIC_DIR = EMBEDDED_PRM_DIR;
 
 const IMAGE_CACHE_BYTES = 256e6;
@@ -134,6 +134,8 @@ class Opener {
   readonly kind: ScorerKind;
   /** As the server lists it, or the folder's name; empty where there is no model. */
   private model = '';
+  /** Of a hybrid: its weights, and what its parts are. */
+  private parts: readonly Readonly<Record<string, unknown>>[] = [];
 
   constructor(
     private readonly settings: ScorerSettings,
@@ -200,7 +202,7 @@ class Opener {
       pairwise: { model, ...settings.pairwise },
       rules: settings.rules,
       rollouts: settings.rollouts,
-      hybrid: settings.hybrid,
+      hybrid: { ...settings.hybrid, parts: this.parts },
     };
     return { kind, ...own[kind] };
   }
@@ -253,12 +255,15 @@ class Opener {
   private async hybrid(): Promise<Scorer> {
     const { settings, context } = this;
     const parts = settings.hybrid.parts.map(parseHybridPart);
-    const opened: Scorer[] = [];
+    const opened: ScorerHandle[] = [];
     try {
       for (const { kind, spec } of parts) {
         const part = { ...settings, prmKind: kind, prm: spec ?? settings.prm };
         opened.push(await createScorer(part, context));
       }
+      this.parts = opened.map(({ identity }, index) => {
+        return { weight: parts[index]?.weight, ...identity };
+      });
       const weighted = opened.map((scorer, index) => ({
         scorer,
         weight: parts[index]?.weight ?? 0,
