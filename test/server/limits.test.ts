@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { PolicyModel } from '../../search/index.js';
 import { Admission } from '../../src/server/admission.js';
 import { listenOn } from '../../src/server/app.js';
+import { serverOptions } from '../../src/server/options.js';
 import { fakePolicy } from '../support/fakes.js';
 import { ask, fakeModels, listen, post, startService } from './harness.js';
 
@@ -252,6 +253,13 @@ it('a request past its deadline is a 504, and its calls are ended', async () => 
   const { status, body } = await post(service, one);
   expect([status, body.error.code]).toEqual([504, 'SERVE_DEADLINE']);
   expect(aborted).toHaveLength(1);
+});
+
+it('times beyond what timers can wait are refused: they would be over at once', () => {
+  for (const name of ['requestSeconds', 'drainSeconds', 'imageFetchSeconds']) {
+    expect(serverOptions.safeParse({ [name]: 1e6 }).success).toBe(true);
+    expect(serverOptions.safeParse({ [name]: 2 ** 31 / 1000 }).success).toBe(false);
+  }
 });
 
 it('a port that is taken is told with what to do', async () => {
