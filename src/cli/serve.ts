@@ -6,7 +6,7 @@ import { budgetOptions, samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { policyLine } from '../policy/create.js';
-import { createService, type RunningService } from '../server/app.js';
+import { createService, listenOn, type RunningService } from '../server/app.js';
 import { refusePublicWithoutKey } from '../server/auth.js';
 import { JobBoard } from '../server/jobs.js';
 import { KeyRing } from '../server/keys.js';
@@ -98,7 +98,7 @@ async function listen(
   models: SolveModels,
   { say, json }: { say: (line: string) => void; json: boolean },
 ): Promise<void> {
-  const url = await app.listen({ host: all.host, port: all.port });
+  const url = await listenOn(app, all);
   const { available, byDefault } = service.catalogue;
   say(
     `listening on ${url} (page: ${url}/ui/) with ${available.length} strategies, ${byDefault} by default`,

@@ -168,6 +168,15 @@ export class LabelRun {
     labels: LabelsFile,
   ): Promise<boolean> {
     const known = store.problem(ordinal);
+    if (known?.status === 'done') {
+      if (isStill(known, item)) return true;
+      const { id } = 'rejected' in item ? item.rejected : item.problem;
+      throw new SteptreeError(
+        'RUN_PROBLEM_CHANGED',
+        `problem ${ordinal + 1} is "${id}" now, but ${this.config.dir} holds results of "${known.id}" with another content; use the original file or another --out`,
+        { ordinal, id, knownId: known.id },
+      );
+    }
     if ('rejected' in item) {
       const failure: Failure = { kind: 'input', ...item.rejected };
       await this.recordFailure(
@@ -179,14 +188,6 @@ export class LabelRun {
       if (this.config.strict)
         throw new SteptreeError(failure.code, failure.message, { ...failure });
       return true;
-    }
-    if (known?.status === 'done') {
-      if (known.contentHash === problemHash(item.problem)) return true;
-      throw new SteptreeError(
-        'RUN_PROBLEM_CHANGED',
-        `problem ${ordinal + 1} is "${item.problem.id}" now, but ${this.config.dir} holds results of "${known.id}" with another content; use the original file or another --out`,
-        { ordinal, id: item.problem.id, knownId: known.id },
-      );
     }
     return false;
   }
@@ -204,6 +205,7 @@ export class LabelRun {
     try {
       const { options, seed } = this.config;
       const named = await withStoredPictures(problem, this.config.dir);
+      await store.beginProblem(ordinal, problemHash(problem));
       growth = labeller.start({ ordinal, problem, named, store, signal: this.signal });
       this.live.add(growth);
       const tree = await growth.tree;
@@ -286,13 +288,8 @@ export class LabelRun {
   ): Promise<void> {
     const before = store.problem(ordinal);
     if (before) this.totals.retract(before);
-    const labelsOffset = before?.labelsOffset;
-    const full =
-      labelsOffset === undefined
-        ? record
-        : { ...record, labelsOffset, ...(record.status === 'done' ? { late: true } : {}) };
-    await store.finish(ordinal, full, { keepReplies });
-    this.totals.add(full);
+    await store.finish(ordinal, record, { keepReplies });
+    this.totals.add(record);
   }
 
   private async linesOfFile(treeFile: string): Promise<readonly string[]> {
@@ -345,6 +342,12 @@ export class LabelRun {
       seconds: Math.round(this.seconds() * 10) / 10,
     };
   }
+}
+
+/** What is labelled stays so, also where its line or its picture can't be used any more. */
+function isStill(known: ProblemRecord, item: ProblemItem): boolean {
+  if ('rejected' in item) return (item.rejected.id ?? known.id) === known.id;
+  return known.contentHash === problemHash(item.problem);
 }
 
 /** How often run.json and failed.jsonl follow the store while a run goes on. */

@@ -23,16 +23,17 @@ export function lockRun(dir: string, folder = ''): () => void {
   const path = join(dir, RUN_FILES.lock);
   try {
     mkdirSync(join(dir, folder), { recursive: true });
-    removeLeftovers(join(dir, folder));
     const holder = lockHolder(path);
     if (holder !== null) {
       throw new SteptreeError(
         'RUN_LOCKED',
-        `process ${holder} is writing to ${dir}; wait for it, or choose another --out`,
+        `process ${holder} is writing to ${dir}; wait for it, or choose another folder (if that process is another program by now, remove ${path})`,
         { dir, pid: holder },
       );
     }
     writeFileSync(path, `${process.pid}\n`);
+    // Not before: what another process is writing would be lost to it.
+    removeLeftovers(join(dir, folder));
   } catch (error) {
     if (error instanceof SteptreeError) throw error;
     throw new SteptreeError(

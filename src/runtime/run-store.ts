@@ -61,6 +61,8 @@ export class RunStore {
   private readonly replies: Database<unknown, string>;
   private readonly problems: Database<ProblemRecord, number>;
   private readonly facts: Database<unknown, string>;
+  /** Content hashes of the problems that the replies answer. */
+  private readonly asked: Database<string, number>;
 
   /** @param dir folder of the store, made if missing
    *  @throws SteptreeError STORE_OPEN_FAILED */
@@ -71,6 +73,7 @@ export class RunStore {
       this.replies = this.root.openDB({ name: 'replies' });
       this.problems = this.root.openDB({ name: 'problems', keyEncoding: 'ordered-binary' });
       this.facts = this.root.openDB({ name: 'facts' });
+      this.asked = this.root.openDB({ name: 'asked', keyEncoding: 'ordered-binary' });
     } catch (error) {
       throw new SteptreeError(
         'STORE_OPEN_FAILED',
@@ -84,6 +87,20 @@ export class RunStore {
   /** Replies of one problem; keys of other problems never collide with it. */
   repliesOf(ordinal: number): ReplyStore {
     return this.repliesAfter(replyPrefix(ordinal));
+  }
+
+  /** Says what the problem at this place is before it is asked about. If replies lie there to a problem
+   *  of another content, one that was changed since it failed or was interrupted, they are dropped. */
+  async beginProblem(ordinal: number, contentHash: string): Promise<void> {
+    // Runs that are older than this memory know the content of failed problems only.
+    const known = this.asked.get(ordinal) ?? (this.problem(ordinal)?.contentHash || contentHash);
+    if (known === contentHash && this.asked.doesExist(ordinal)) return;
+    await this.write(() =>
+      this.root.transaction(() => {
+        if (known !== contentHash) this.dropReplies(ordinal);
+        this.asked.put(ordinal, contentHash);
+      }),
+    );
   }
 
   /** Replies under a name of any kind, for stores that no problem file numbers.
@@ -117,7 +134,8 @@ export class RunStore {
     return this.problems.getRange({ start: from });
   }
 
-  /** Records what became of a problem and, unless they are kept, drops its replies with it. */
+  /** Records what became of a problem and, unless they are kept, drops its replies with it. One whose
+   *  turn in labels.jsonl came before keeps its place there, and is late if it is done. */
   async finish(
     ordinal: number,
     record: ProblemRecord,
@@ -125,7 +143,11 @@ export class RunStore {
   ): Promise<void> {
     await this.write(() =>
       this.root.transaction(() => {
-        this.problems.put(ordinal, record);
+        // Read in here: the writer of labels.jsonl may have passed it a moment ago.
+        const labelsOffset = this.problems.get(ordinal)?.labelsOffset;
+        const late = record.status === 'done' ? { late: true } : {};
+        const placed = labelsOffset === undefined ? record : { ...record, labelsOffset, ...late };
+        this.problems.put(ordinal, placed);
         if (!options.keepReplies) this.dropReplies(ordinal);
       }),
     );
@@ -182,6 +204,7 @@ export class RunStore {
     for (const key of this.replies.getKeys(prefixRange(replyPrefix(ordinal)))) {
       this.replies.remove(key);
     }
+    this.asked.remove(ordinal);
   }
 
   private async write(put: () => Promise<unknown>): Promise<void> {

@@ -56,7 +56,13 @@ export const modelServerOptions = z.strictObject({
     .min(1)
     .optional()
     .describe('name of the environment variable that holds its API key'),
-  timeoutMs: z.int().min(1).default(120_000).describe('deadline of one HTTP request to it, ms'),
+  timeoutMs: z
+    .int()
+    .min(1)
+    // Longer ones are over at once: timers count to 2^31 ms.
+    .max(2 ** 31 - 1)
+    .default(120_000)
+    .describe('deadline of one HTTP request to it, ms'),
   maxRetries: z.int().min(0).default(8).describe('retries of a failed request to it'),
 });
 

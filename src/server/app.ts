@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger, type FastifyRequest, LogController } from 'fastify';
 import { jsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { SteptreeError } from '../../search/errors.js';
+import { errorMessage, SteptreeError } from '../../search/errors.js';
 import { Admission } from './admission.js';
 import { addAuth } from './auth.js';
 import { addChatRoutes } from './chat-routes.js';
@@ -19,6 +19,7 @@ import type { KeyRing } from './keys.js';
 import { addAnswersOfErrors, requestIdOf } from './log.js';
 import { Metrics } from './metrics.js';
 import { createCatalogue } from './models.js';
+import { OpenReplies } from './open-replies.js';
 import type { ServerOptions } from './options.js';
 import { PendingBytes } from './pending-bytes.js';
 import { addScoreRoutes } from './score-routes.js';
@@ -57,6 +58,7 @@ export async function createService(parts: ServiceParts): Promise<RunningService
   const { server } = settings;
   const app = newApp(parts);
   const state = { isDraining: false };
+  const replies = new OpenReplies();
   const admission = new Admission(server, () => performance.now());
   const traces = new TraceStore(server);
   const service: Service = {
@@ -77,6 +79,10 @@ export async function createService(parts: ServiceParts): Promise<RunningService
     log: app.log,
     running: new Set(),
   };
+  app.addHook('onRequest', (_request, { raw }, done) => {
+    replies.add(raw);
+    done();
+  });
   addAnswersOfErrors(app, service);
   // Before what may refuse: refusals have them too.
   addSecurityHeaders(app);
@@ -91,7 +97,25 @@ export async function createService(parts: ServiceParts): Promise<RunningService
   // After keys and headers, which hold for its /api/view too; /ui itself is open (auth.ts).
   await parts.addViewer?.(app);
   parts.jobs?.start();
-  return { app, service, drain: drainer(app, service, state) };
+  return { app, service, drain: drainer(app, service, { state, replies }) };
+}
+
+/** @returns the service's address
+ *  @throws SteptreeError SERVE_LISTEN_FAILED */
+export async function listenOn(
+  app: ServiceApp,
+  { host, port }: Pick<ServerOptions, 'host' | 'port'>,
+): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const isTaken = code === 'EADDRINUSE';
+    const why = isTaken
+      ? `port ${port} is taken; choose another one with --port, or any free one with --port 0`
+      : `cannot listen on ${host}, port ${port} (${code ?? errorMessage(error)}); choose others with --host and --port`;
+    throw new SteptreeError('SERVE_LISTEN_FAILED', why, { host, port }, { cause: error });
+  }
 }
 
 /** JSON values of a body; a job may bring 100,000 problems. */
@@ -101,7 +125,7 @@ const MAX_JOB_VALUES = 1_500_000;
 function tooManyValues(): SteptreeError {
   return new SteptreeError(
     'SERVE_REQUEST_TOO_LARGE',
-    'the body has too many parts; send fewer messages, parts or steps',
+    'the body has too many parts, or is nested too deeply; send fewer messages, parts or steps',
   );
 }
 
@@ -113,6 +137,9 @@ function newApp({ settings, logger }: ServiceParts): ServiceApp {
     // A client that sends its request drop by drop is let go.
     requestTimeout: 60_000,
     keepAliveTimeout: 75_000,
+    // Nobody is left whom that would cut off, see drain(). Connections that never asked anything, as
+    // browsers open them ahead, would else be waited for.
+    forceCloseConnections: true,
     requestIdHeader: false,
     genReqId: requestIdOf,
     routerOptions: { maxParamLength: 200 },
@@ -183,31 +210,40 @@ function refuseWhileDraining(app: ServiceApp, state: { readonly isDraining: bool
   });
 }
 
-function drainer(app: ServiceApp, service: Service, state: { isDraining: boolean }) {
+interface Drained {
+  readonly state: { isDraining: boolean };
+  readonly replies: OpenReplies;
+}
+
+function drainer(app: ServiceApp, service: Service, parts: Drained) {
   let drained: Promise<void> | null = null;
   return () => {
-    drained ??= drain(app, service, state);
+    drained ??= drain(app, service, parts);
     return drained;
   };
 }
 
-async function drain(
-  app: ServiceApp,
-  service: Service,
-  state: { isDraining: boolean },
-): Promise<void> {
+async function drain(app: ServiceApp, service: Service, { state, replies }: Drained) {
   state.isDraining = true;
   const jobsEnded = service.jobs?.close();
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, service.settings.server.drainSeconds * 1000);
-  });
-  await Promise.race([service.admission.whenIdle(), patience]);
-  clearTimeout(timer);
+  await within(service.settings.server.drainSeconds * 1000, replies.whenNone());
   for (const controller of service.running) {
     const text = 'the service was shut down before the search ended; ask again';
     controller.abort(new SteptreeError('SERVE_DRAINING', text, { retryAfterSeconds: 5 }));
   }
+  // For those who are told just now. Who reads no further is not waited for.
+  await within(LAST_WORDS_MS, replies.whenNone());
   await jobsEnded;
   await app.close();
+}
+
+const LAST_WORDS_MS = 1_000;
+
+async function within(ms: number, done: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([done, patience]);
+  clearTimeout(timer);
 }

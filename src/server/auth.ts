@@ -36,7 +36,8 @@ export function addAuth(app: FastifyInstance, keys: KeyRing, settings: AuthSetti
     refuseForeignHost(request, settings);
     if (!keys.isRequired) return;
     const path = request.url.split('?', 1)[0] ?? '';
-    if (request.method === 'GET' && OPEN_PATHS.some((open) => open.test(path))) return;
+    if (['GET', 'HEAD'].includes(request.method) && OPEN_PATHS.some((open) => open.test(path)))
+      return;
     const id = keys.idOf(bearerOf(request));
     if (id === null) {
       throw new SteptreeError(

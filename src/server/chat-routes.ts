@@ -67,7 +67,8 @@ async function answer(
   const life = requestLife(reply, service);
   try {
     return await underCaller(request.headers, async () => {
-      const chat = await prepareChat(service, body, strategy, request.client);
+      const images = service.pending.counting(service.images, reply);
+      const chat = await prepareChat({ ...service, images }, body, strategy, request.client);
       if (chat.traceId !== null) reply.header('x-steptree-trace', chat.traceId);
       if (body.stream) {
         await stream(service, chat, request, reply, life.signal);

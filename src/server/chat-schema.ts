@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { strategyShape } from '../cli/strategy-flags.js';
 import { samplingOptions } from '../config/options.js';
 
+const NO_TOOLS = 'models behind a search are given no tools';
+
 const textPart = z.strictObject({ type: z.literal('text'), text: z.string() });
 
 const imagePart = z.strictObject({
@@ -27,7 +29,13 @@ const message = z.strictObject({
     z.string(),
     z.array(z.discriminatedUnion('type', [textPart, imagePart])).min(1),
   ]),
-  name: z.string().optional(),
+  name: z.string().nullish(),
+  // Clients give answers back with these; ours never hold any.
+  refusal: z.null().optional(),
+  audio: z.null().optional(),
+  function_call: z.null().optional(),
+  tool_calls: z.array(z.unknown()).max(0, NO_TOOLS).nullish(),
+  annotations: z.array(z.unknown()).max(0).nullish(),
 });
 
 export type ChatMessage = z.infer<typeof message>;
@@ -51,7 +59,6 @@ const { temperature, topP } = samplingOptions.shape;
 const only = <const V extends string | number | boolean>(value: V, why: string) =>
   z.literal(value, { error: why }).nullish();
 
-const NO_TOOLS = 'models behind a search are given no tools';
 const NO_PENALTY = 'not passed on to the policy; it can only be 0';
 
 /** A request of OpenAI's clients. Strict: what isn't here is refused and never dropped in silence;

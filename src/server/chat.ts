@@ -73,7 +73,6 @@ export async function prepareChat(
     ...(body.user ? { user: body.user } : {}),
   });
   const isKept = wish.trace !== false && settings.server.traces > 0;
-  if (isKept) service.traces.add(trace);
   return { id, body, plan, answers, limits, trace, traceId: isKept ? id : null };
 }
 
@@ -89,6 +88,7 @@ export async function runChat(
   const { trace, plan } = chat;
   const startedMs = performance.now();
   let place: Place | null = null;
+  if (chat.traceId !== null) service.traces.add(trace);
   try {
     place = await service.admission.enter(client, signal);
     service.metrics.queued(place.waitedMs / 1000);

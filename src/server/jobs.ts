@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, errorMessage, SteptreeError } from '../../search/errors.js';
 import { writeFileAtomic } from '../data/files.js';
+import { lockRun } from '../runtime/run-files.js';
 import type { JobRequest } from './job-schema.js';
 
 /** A request without its problems, which have a file of their own. */
@@ -59,14 +61,20 @@ export interface JobSettings {
 export class JobBoard {
   private readonly jobs = new Map<string, Job>();
   private readonly running = new Map<string, RunningJob>();
+  private readonly unlock: () => void;
+  /** Jobs whose files are being written before they are in the list. */
+  private arriving = 0;
   private closed = false;
 
+  /** @throws SteptreeError RUN_LOCKED where another process has the folder, RUN_DIR_UNUSABLE */
   constructor(
     private readonly settings: JobSettings,
     private readonly run: JobRunner,
     private readonly onEnd: (job: Job) => void = () => {},
   ) {
     mkdirSync(settings.dir, { recursive: true, mode: 0o700 });
+    // Two services would both take up what is unfinished, and each see the other's runs as failed.
+    this.unlock = lockRun(settings.dir);
     for (const job of readJobs(settings.dir)) {
       if (job.status === 'running') job.status = 'queued';
       this.jobs.set(job.id, job);
@@ -83,13 +91,12 @@ export class JobBoard {
 
   /** @throws SteptreeError SERVE_BUSY, FILE_WRITE_FAILED */
   async submit({ problems, ...request }: JobRequest, owner: string): Promise<Job> {
-    const open = [...this.jobs.values()].filter(
-      ({ status }) => status === 'queued' || status === 'running',
-    );
-    if (open.length >= this.settings.maxQueuedJobs) {
+    const isOpen = ({ status }: Job) => status === 'queued' || status === 'running';
+    const open = this.arriving + [...this.jobs.values()].filter(isOpen).length;
+    if (open >= this.settings.maxQueuedJobs) {
       throw new SteptreeError(
         'SERVE_BUSY',
-        `${open.length} jobs wait or run, which is the limit (--max-queued-jobs); try again later`,
+        `${open} jobs wait or run, which is the limit (--max-queued-jobs); try again later`,
         { retryAfterSeconds: 60 },
       );
     }
@@ -103,14 +110,18 @@ export class JobBoard {
       error: null,
       summary: null,
     };
-    mkdirSync(this.folder(job.id), { recursive: true });
-    if (problems) {
-      const lines = problems.map((problem) => `${JSON.stringify(problem)}\n`);
-      await writeFileAtomic(this.place(job.id).problems, lines.join(''));
+    this.arriving++;
+    try {
+      if (problems) {
+        const lines = problems.map((problem) => `${JSON.stringify(problem)}\n`);
+        await writeFileAtomic(this.place(job.id).problems, lines.join(''));
+      }
+      // Last: a folder without it is no job, so a half-submitted one is never taken up.
+      await this.save(job);
+      this.jobs.set(job.id, job);
+    } finally {
+      this.arriving--;
     }
-    // Last: a folder without it is no job, so a half-submitted one is never taken up.
-    await this.save(job);
-    this.jobs.set(job.id, job);
     this.start();
     return job;
   }
@@ -142,7 +153,8 @@ export class JobBoard {
     const running = this.running.get(job.id);
     running?.abort.abort(new DOMException('the job was deleted', 'AbortError'));
     await running?.ended;
-    rmSync(this.folder(job.id), { recursive: true, force: true });
+    // Not at once: a run has a file for every problem.
+    await rm(this.folder(job.id), { recursive: true, force: true });
   }
 
   /** What the run, or its own files, say of a job that is under way. */
@@ -168,6 +180,7 @@ export class JobBoard {
     const running = [...this.running.values()];
     for (const { abort } of running) abort.abort(new DOMException('shutting down', 'AbortError'));
     await Promise.all(running.map(({ ended }) => ended));
+    this.unlock();
   }
 
   private begin(job: Job): void {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyError, FastifyRequest } from 'fastify';
+import type { FastifyError } from 'fastify';
 import { SteptreeError } from '../../search/errors.js';
 import { errorBody, statusOf } from './errors.js';
 import type { Service } from './service.js';
@@ -41,8 +41,7 @@ export function addAnswersOfErrors(app: ServiceApp, service: Service): void {
     const wait = error instanceof SteptreeError ? error.facts.retryAfterSeconds : undefined;
     if (typeof wait === 'number') reply.header('retry-after', String(wait));
     if (status === 401) reply.header('www-authenticate', 'Bearer');
-    // A long body that nobody reads is not waited for.
-    if (isLong(request)) reply.header('connection', 'close');
+    if (!request.raw.complete) dropTheRest(request.raw);
     return reply.code(status).send(body);
   });
   app.setNotFoundHandler((request, reply) => {
@@ -63,10 +62,15 @@ export function loggedError(error: unknown, withContent: boolean): Record<string
   };
 }
 
-const LONG_BYTES = 256_000;
+const DROP_MS = 10_000;
 
-function isLong({ raw, headers }: FastifyRequest): boolean {
-  if (raw.complete) return false;
-  const { 'content-length': length, 'transfer-encoding': coding } = headers;
-  return coding !== undefined || Number(length) > LONG_BYTES;
+/** Node reads what still comes of a body, and drops it: a client whose connection is closed while it
+ *  sends often sees that only, and not the answer. One that sends for long is let go. */
+function dropTheRest(raw: IncomingMessage): void {
+  const { socket } = raw;
+  const timer = setTimeout(() => {
+    if (!raw.complete) socket.destroy();
+  }, DROP_MS);
+  timer.unref();
+  socket.once('close', () => clearTimeout(timer));
 }

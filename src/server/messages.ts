@@ -79,7 +79,7 @@ interface MessageParts {
  *  text stands between two pictures that would change what it says, so it is refused. */
 function partsOf(message: ChatMessage, index: number): MessageParts {
   const role = message.role === 'developer' ? 'system' : message.role;
-  if (message.name !== undefined) {
+  if (message.name != null) {
     throw unsupported(
       'names of speakers are not passed on; leave them out',
       `messages.${index}.name`,

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** Timers that are set to more than 2^31 ms are over at once. */
+const MAX_SECONDS = 2_000_000;
+
 /** What belongs to the service alone; models, sampling and budgets have the schemas of `solve`. */
 export const serverOptions = z.strictObject({
   host: z
@@ -30,11 +33,13 @@ export const serverOptions = z.strictObject({
   requestSeconds: z
     .number()
     .gt(0)
+    .max(MAX_SECONDS)
     .default(600)
     .describe('deadline of a request from its place in the queue on; then 504'),
   drainSeconds: z
     .number()
     .min(0)
+    .max(MAX_SECONDS)
     .default(30)
     .describe('time that running requests have to end after SIGTERM'),
   maxAnswers: z.int().min(1).default(16).describe('greatest n: answers returned'),
@@ -69,7 +74,12 @@ export const serverOptions = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe('folders whose pictures may be named by file: URLs'),
-  imageFetchSeconds: z.number().gt(0).default(10).describe('deadline of fetching a picture'),
+  imageFetchSeconds: z
+    .number()
+    .gt(0)
+    .max(MAX_SECONDS)
+    .default(10)
+    .describe('deadline of fetching a picture'),
   traces: z
     .int()
     .min(0)

@@ -43,7 +43,8 @@ export function addScoreRoutes(app: ServiceApp, service: Service): void {
     try {
       const { aggregation, window } = request.body;
       const solutions = solutionsOf(request.body);
-      const problem = await problemOf(service, request.body, solutions);
+      const images = service.pending.counting(service.images, reply);
+      const problem = await problemOf({ ...service, images }, request.body, solutions);
       const place = await service.admission.enter(request.client, life.signal);
       try {
         for (const { location } of problem.images) {

@@ -1,3 +1,6 @@
+import { z } from 'zod';
+import { SteptreeError } from '../../search/errors.js';
+import { brief } from './errors.js';
 import type { Service } from './service.js';
 import type { ServiceApp } from './typed-app.js';
 
@@ -29,10 +32,28 @@ export function addSystemRoutes(
     reply.type(registry.contentType);
     return registry.metrics();
   });
+  const shown = (id: string) => {
+    return { id, object: 'model', created: createdSeconds, owned_by: 'steptree' };
+  };
   app.get('/v1/models', { schema: { tags: ['OpenAI'], summary: 'Strategies' } }, async () => {
-    const data = service.catalogue.models.map((id) => {
-      return { id, object: 'model', created: createdSeconds, owned_by: 'steptree' };
-    });
-    return { object: 'list', data };
+    return { object: 'list', data: service.catalogue.models.map(shown) };
   });
+  app.get(
+    '/v1/models/*',
+    {
+      schema: {
+        tags: ['OpenAI'],
+        summary: 'A strategy by its name, whose slash may be encoded or not',
+        params: z.strictObject({ '*': z.string() }),
+      },
+    },
+    async ({ params: { '*': id } }) => {
+      if (service.catalogue.models.includes(id)) return shown(id);
+      throw new SteptreeError(
+        'SERVE_MODEL_UNKNOWN',
+        `there is no model "${brief(id)}"; GET /v1/models lists them`,
+        { param: 'model' },
+      );
+    },
+  );
 }

@@ -120,8 +120,10 @@ function nothingMore(count: number): SampleReply {
 function stopped(rollout: Rollout, prefix: readonly Step[], stop: readonly string[]): Rollout {
   const before = prefix.map((step) => step + STEP_SEPARATOR).join('');
   const text = before + rollout.steps.join(STEP_SEPARATOR);
-  // The prefix holds none, or it would not have been continued; one may begin in it.
-  const from = Math.max(0, before.length - Math.max(...stop.map(({ length }) => length)) + 1);
+  // The prefix holds none, or it would not have been continued; one may begin in it, or end with what
+  // stands between its last step and the next.
+  const longest = Math.max(...stop.map(({ length }) => length));
+  const from = Math.max(0, before.length - STEP_SEPARATOR.length - longest + 1);
   const places = stop.map((one) => text.indexOf(one, from)).filter((place) => place >= 0);
   if (places.length === 0) return rollout;
   const kept = text.slice(before.length, Math.max(before.length, Math.min(...places)));

@@ -36,10 +36,7 @@ async function opened() {
 
 async function settle(file: LabelsFile, store: RunStore, ordinal: number, record: ProblemRecord) {
   if (record.status === 'done') await file.offer(ordinal, await linesOf(record.treeFile));
-  const offset = store.problem(ordinal)?.labelsOffset;
-  const late = record.status === 'done' ? { late: true } : {};
-  const full = offset === undefined ? record : { ...record, labelsOffset: offset, ...late };
-  await store.finish(ordinal, full, { keepReplies: false });
+  await store.finish(ordinal, record, { keepReplies: false });
   file.settled(ordinal);
 }
 
@@ -96,10 +93,7 @@ it('puts it there also when a kill came between its record and its lines', async
   await settle(file, store, 1, failed(1));
   await settle(file, store, 2, done(2));
   await file.close();
-  const labelsOffset = store.problem(1)?.labelsOffset ?? -1;
-  await store.finish(1, { ...done(1), labelsOffset, late: true } as ProblemRecord, {
-    keepReplies: false,
-  });
+  await store.finish(1, done(1), { keepReplies: false });
   await (await LabelsFile.open(path, store, linesOf)).close();
   await store.close();
   expect(readFileSync(path, 'utf8')).toBe(ALL);

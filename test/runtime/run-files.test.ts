@@ -1,5 +1,8 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { claimFolder } from '../../src/runtime/run-files.js';
+import { claimFolder, lockRun } from '../../src/runtime/run-files.js';
+import { temporaryFolder } from '../support/cli.js';
 
 /** What a run store remembers of its folder. */
 function folderMadeWith(identity?: Record<string, unknown>) {
@@ -28,5 +31,34 @@ describe('a run folder', () => {
     await expect(
       claimFolder(store, 'run', { seed: 1, adaptiveRule: 'gain' }, defaults),
     ).rejects.toThrow('adaptiveRule was "width" and is now "gain"');
+  });
+});
+
+describe('the lock of a run folder', () => {
+  const folder = temporaryFolder();
+
+  /** A folder whose lock holds `pid`, with a tree that is just being written. */
+  function heldBy(name: string, pid: number) {
+    const dir = join(folder, name);
+    const writing = join(dir, 'trees', '.p1.json.1-abcd.tmp');
+    mkdirSync(join(dir, 'trees'), { recursive: true });
+    writeFileSync(writing, '{"id"');
+    writeFileSync(join(dir, 'run.lock'), `${pid}\n`);
+    return { dir, writing };
+  }
+
+  it('of a living process is refused, and what that process is writing is left alone', () => {
+    const { dir, writing } = heldBy('living', process.ppid);
+    expect(() => lockRun(dir, 'trees')).toThrow(`process ${process.ppid} is writing`);
+    expect(existsSync(writing)).toBe(true);
+  });
+
+  it('of a process that has ended is taken over, and its unfinished files go', () => {
+    const { dir, writing } = heldBy('ended', 2 ** 22 + 1);
+    const unlock = lockRun(dir, 'trees');
+    expect(readFileSync(join(dir, 'run.lock'), 'utf8')).toBe(`${process.pid}\n`);
+    expect(existsSync(writing)).toBe(false);
+    unlock();
+    expect(existsSync(join(dir, 'run.lock'))).toBe(false);
   });
 });

@@ -203,6 +203,19 @@ describe('a reward model named by --prm', () => {
     ]);
   });
 
+  it('is told from a mixture of other models or options, and not by where its servers are', async () => {
+    const identityOf = async (more: Record<string, unknown>, weight = 3) => {
+      const server = closeLater(await startToyServer());
+      const hybridParts = [`${weight}:pooling:${server.url}`, '1:critic'];
+      return (await open(server.url, { prmKind: 'hybrid', hybridParts, ...more })).identity;
+    };
+    const identity = await identityOf({});
+    expect(await identityOf({})).toEqual(identity);
+    expect(await identityOf({ prmSystemPrompt: 'Be strict.' })).not.toEqual(identity);
+    expect(await identityOf({}, 4)).not.toEqual(identity);
+    expect(await identityOf({ prmModel: 'other' })).not.toEqual(identity);
+  });
+
   it('aggregates steps as told beside a part that scores whole solutions', async () => {
     const server = closeLater(await startToyServer());
     const parts = [`1:pooling:${server.url}`, `1:outcome:${server.url}`];

@@ -101,6 +101,17 @@ describe('POST /v1/chat/completions', () => {
     expect(await answer('zebra')).toBe('one two\n\nthree\n\nAnswer: 3');
   });
 
+  it('ends an answer at a stop string of blank lines, also where every step is a call', async () => {
+    const { policy } = listeningPolicy(['one two', 'three', 'Answer: 3']);
+    const service = await startService({ models: fakeModels({ asked: policy, scorer }) });
+    for (const model of ['steptree/majority', 'steptree/beam']) {
+      for (const stop of ['\n\n', '\n']) {
+        const { body } = await post(service, ask('Q', { model, stop }));
+        expect([model, stop, body.choices[0].message.content]).toEqual([model, stop, 'one two']);
+      }
+    }
+  });
+
   it('shares max_tokens among the steps of a path', async () => {
     const { policy, requests } = listeningPolicy();
     const models = fakeModels({ asked: policy, scorer });

@@ -95,6 +95,42 @@ describe('the official openai client', () => {
     expect(usage).toEqual(whole.usage);
   });
 
+  it('gives an answer back as its own turn, with the empty fields that clients write', async () => {
+    const client = await openaiOf(await startService({ models: fakeModels({ takesTurns: true }) }));
+    const first = { role: 'user' as const, content: 'How many?' };
+    const { choices } = await client.chat.completions.create({
+      model: 'steptree/majority',
+      messages: [first],
+    });
+    const said = { role: 'assistant' as const, content: choices[0]?.message.content ?? '' };
+    // As the Python client's model_dump() writes a message.
+    const dumped = {
+      ...{ ...said, refusal: null, annotations: [], audio: null },
+      ...{ function_call: null, tool_calls: null, name: null },
+    };
+    const reply = await client.chat.completions.create({
+      model: 'steptree/majority',
+      messages: [first, dumped as unknown as typeof said, { role: 'user', content: 'Sure?' }],
+    });
+    expect(reply.choices[0]?.message.content).toMatch(/^look/);
+    const called = { ...said, tool_calls: [{ id: 'a', type: 'function', function: {} }] };
+    await expect(
+      client.chat.completions.create({
+        model: 'steptree/majority',
+        messages: [first, called as unknown as typeof said, first],
+      }),
+    ).rejects.toMatchObject({ status: 400, param: 'messages.1.tool_calls' });
+  });
+
+  it('retrieves a model by its name', async () => {
+    const client = await openaiOf(await startService());
+    expect(await client.models.retrieve('steptree/majority')).toMatchObject({
+      id: 'steptree/majority',
+      object: 'model',
+    });
+    await expect(client.models.retrieve('gpt-4o')).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+  });
+
   it('gets several answers for n, different ones first', async () => {
     const client = await openaiOf(await startService());
     const { choices } = await client.chat.completions.create({

@@ -131,6 +131,42 @@ describe('JobBoard', () => {
   });
 });
 
+describe('a folder of jobs', () => {
+  const settings = (dir: string) => ({ dir, maxJobs: 1, maxQueuedJobs: 10 });
+
+  it('belongs to one process: a second service leaves its running jobs alone', async () => {
+    const dir = newDir();
+    const { run, runs } = heldRunner();
+    const board = new JobBoard(settings(dir), run);
+    const job = await board.submit(request, 'x');
+    while (runs.length < 1) await new Promise(setImmediate);
+    const before = readFileSync(join(dir, job.id, 'job.json'), 'utf8');
+    // As if the first service were another process.
+    writeFileSync(join(dir, 'run.lock'), `${process.ppid}\n`);
+    expect(() => new JobBoard(settings(dir), run)).toThrow(`process ${process.ppid} is writing`);
+    expect(readFileSync(join(dir, job.id, 'job.json'), 'utf8')).toBe(before);
+    await board.close();
+  });
+
+  it('is free again when the service has ended', async () => {
+    const dir = newDir();
+    const board = new JobBoard(settings(dir), heldRunner().run);
+    expect(existsSync(join(dir, 'run.lock'))).toBe(true);
+    await board.close();
+    expect(existsSync(join(dir, 'run.lock'))).toBe(false);
+  });
+
+  it('takes no more jobs than may wait, also when they come at once', async () => {
+    const board = new JobBoard({ ...settings(newDir()), maxQueuedJobs: 2 }, heldRunner().run);
+    const submitted = await Promise.allSettled(
+      Array.from({ length: 5 }, () => board.submit(request, 'x')),
+    );
+    expect(submitted.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    expect(board.list('x')).toHaveLength(2);
+    await board.close();
+  });
+});
+
 describe('/v1/jobs', () => {
   const problem = { id: 'p', question: 'Q', answer: '4', metadata: { family: 'bars' } };
   const started = async (dir = newDir()) => {

@@ -1,8 +1,13 @@
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import autocannon from 'autocannon';
 import { describe, expect, it } from 'vitest';
 import type { PolicyModel } from '../../search/index.js';
 import { Admission } from '../../src/server/admission.js';
+import { listenOn } from '../../src/server/app.js';
+import { serverOptions } from '../../src/server/options.js';
+import { fakePolicy } from '../support/fakes.js';
 import { ask, fakeModels, listen, post, startService } from './harness.js';
 
 /** Answers when the test says so. */
@@ -210,6 +215,35 @@ describe('a client that', () => {
   });
 });
 
+it('a client that is refused while it sends a long body reads why, and is not cut off', async () => {
+  const { policy, waiting, until } = gatedPolicy();
+  const service = await startService({
+    models: fakeModels({ asked: policy }),
+    server: { maxConcurrent: 1, maxQueue: 0 },
+  });
+  const { hostname, port } = new URL(await listen(service));
+  const held = post(service, one);
+  await until(1);
+  const socket = connect(Number(port), hostname);
+  const bytes = 2_000_000;
+  const head = ['POST /v1/chat/completions HTTP/1.1', 'Host: localhost'];
+  const type = ['Content-Type: application/json', `Content-Length: ${bytes}`];
+  socket.write([...head, ...type, '', '{"a":"'].join('\r\n'));
+  const [reply] = await once(socket, 'data');
+  expect(String(reply)).toMatch(/^HTTP\/1\.1 429 [\s\S]*SERVE_BUSY/);
+  const isCutOff = once(socket, 'close').then(
+    () => true,
+    () => true,
+  );
+  const isSent = new Promise((resolve) => {
+    socket.write('x'.repeat(bytes - 6), () => setTimeout(resolve, 100, false));
+  });
+  expect(await Promise.race([isCutOff, isSent])).toBe(false);
+  socket.destroy();
+  waiting[0]?.();
+  await held;
+});
+
 it('a request past its deadline is a 504, and its calls are ended', async () => {
   const { policy, aborted } = gatedPolicy();
   const service = await startService({
@@ -219,6 +253,27 @@ it('a request past its deadline is a 504, and its calls are ended', async () => 
   const { status, body } = await post(service, one);
   expect([status, body.error.code]).toEqual([504, 'SERVE_DEADLINE']);
   expect(aborted).toHaveLength(1);
+});
+
+it('times beyond what timers can wait are refused: they would be over at once', () => {
+  for (const name of ['requestSeconds', 'drainSeconds', 'imageFetchSeconds']) {
+    expect(serverOptions.safeParse({ [name]: 1e6 }).success).toBe(true);
+    expect(serverOptions.safeParse({ [name]: 2 ** 31 / 1000 }).success).toBe(false);
+  }
+});
+
+it('a port that is taken is told with what to do', async () => {
+  const first = await startService();
+  const { port } = new URL(await listen(first));
+  const { app } = await startService();
+  await expect(listenOn(app, { host: '127.0.0.1', port: Number(port) })).rejects.toMatchObject({
+    code: 'SERVE_LISTEN_FAILED',
+    message: expect.stringMatching(new RegExp(`${port} is taken.*--port`)),
+  });
+  await expect(listenOn(app, { host: '192.0.2.1', port: 0 })).rejects.toMatchObject({
+    code: 'SERVE_LISTEN_FAILED',
+    message: expect.stringMatching(/--host/),
+  });
 });
 
 describe('draining', () => {
@@ -252,5 +307,59 @@ describe('draining', () => {
     await service.drain();
     const { status, body } = await running;
     expect([status, body.error.code]).toEqual([503, 'SERVE_DRAINING']);
+  });
+
+  it('waits for no connection that never asked anything, as browsers open them', async () => {
+    const service = await startService({ server: { drainSeconds: 30 } });
+    const { hostname, port } = new URL(await listen(service));
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    const closed = once(socket, 'close');
+    // It stands behind the connection at the server's door.
+    expect((await fetch(`http://${hostname}:${port}/health`)).status).toBe(200);
+    await service.drain();
+    await closed;
+  });
+
+  it('waits no longer than it may for a client that does not read its answer', async () => {
+    const steps = ['x'.repeat(8_000_000), 'Answer: 1'];
+    const asked = fakePolicy(() => steps);
+    const service = await startService({
+      models: fakeModels({ asked }),
+      server: { drainSeconds: 0.1 },
+    });
+    const { hostname, port } = new URL(await listen(service));
+    const body = JSON.stringify(one);
+    const slow = httpRequest({
+      host: hostname,
+      port,
+      method: 'POST',
+      path: '/v1/chat/completions',
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    });
+    slow.on('error', () => {});
+    slow.end(body);
+    const [response] = await once(slow, 'response');
+    response.pause();
+    response.on('error', () => {});
+    await service.drain();
+    slow.destroy();
+  });
+
+  it('lets an answer be read to its end', async () => {
+    const asked = fakePolicy(() => ['x'.repeat(8_000_000), 'Answer: 1']);
+    const service = await startService({
+      models: fakeModels({ asked }),
+      server: { drainSeconds: 30 },
+    });
+    const url = await listen(service);
+    const reply = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(one),
+    });
+    const drained = service.drain();
+    expect((await reply.text()).length).toBeGreaterThan(8_000_000);
+    await drained;
   });
 });

@@ -1,9 +1,13 @@
+import { EventEmitter } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { refusePublicWithoutKey } from '../../src/server/auth.js';
+import { JobBoard } from '../../src/server/jobs.js';
 import { holdsMoreThan } from '../../src/server/json-size.js';
 import { addKey, KeyRing, readKeys, revokeKey } from '../../src/server/keys.js';
+import { PendingBytes } from '../../src/server/pending-bytes.js';
 import type { ServiceApp } from '../../src/server/typed-app.js';
 import { registerViewer } from '../../src/server/view.js';
 import { temporaryFolder } from '../support/cli.js';
@@ -63,6 +67,8 @@ describe('API keys', () => {
     const service = await startService({ keys: new KeyRing(file, ignore) });
     const status = async (url: string) => (await get(service, url)).statusCode;
     for (const url of ['/health', '/ready', '/docs/json']) expect(await status(url)).toBe(200);
+    const head = { method: 'HEAD', url: '/health', headers: { host: 'localhost' } } as const;
+    expect((await service.app.inject(head)).statusCode).toBe(200);
     for (const url of [
       '/v1/models',
       '/metrics',
@@ -240,12 +246,47 @@ it('a body of a million tiny parts is refused before it is checked one by one', 
   expect(holdsMoreThan({ a: [1, 2, { b: 3 }] }, 4)).toBe(true);
 });
 
+it('a body that is nested too deeply to be written down is refused', async () => {
+  const settings = { dir: join(folder, 'jobs'), maxJobs: 1, maxQueuedJobs: 1 };
+  const jobs = new JobBoard(settings, async () => ({}));
+  const service = await startService({ jobs });
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const problem = `{"id": "a", "question": "Q", "answer": "1", "metadata": {"a": ${deep}}}`;
+  const { status, body } = await post(
+    service,
+    `{"kind": "label", "problems": [${problem}]}`,
+    '/v1/jobs',
+  );
+  expect([status, body.error.code]).toEqual([413, 'SERVE_REQUEST_TOO_LARGE']);
+  expect(holdsMoreThan([[[1]]], 10, 2)).toBe(false);
+  expect(holdsMoreThan([[[[1]]]], 10, 2)).toBe(true);
+});
+
 it('bodies that wait are bounded together, and one alone always fits', async () => {
   const service = await startService({ server: { maxPendingMb: 0.001 } });
   const long = ask('x'.repeat(2000));
   const [first, second] = await Promise.all([post(service, long), post(service, long)]);
   expect([first.status, second.status].sort()).toEqual([200, 429]);
   expect((await post(service, long)).status).toBe(200);
+});
+
+it('pictures that are fetched count with their request among the bodies', async () => {
+  const pending = new PendingBytes(100, 10);
+  const images = { count: () => {}, admit: async () => `data:${'x'.repeat(55)}` };
+  const [first, second] = [0, 1].map(() => {
+    const reply = { raw: new EventEmitter() } as unknown as { raw: ServerResponse };
+    pending.take({ headers: { 'content-length': '10' } }, reply);
+    return { close: () => reply.raw.emit('close'), ...pending.counting(images, reply) };
+  });
+  await first?.admit('https://a.test/1.png');
+  await second?.admit('data:image/png;base64,AAAA');
+  await expect(second?.admit('file:///2.png')).rejects.toMatchObject({ code: 'SERVE_BUSY' });
+  first?.close();
+  // Alone it may be as large as it is; and who is gone takes no room.
+  for (const url of ['file:///2.png', 'file:///3.png']) await second?.admit(url);
+  await first?.admit('https://a.test/1.png');
+  second?.close();
+  expect(pending).toMatchObject({ bytes: 0 });
 });
 
 it('keys of prototypes are refused', async () => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { PolicyModel } from '../../search/index.js';
 import { addKey, KeyRing } from '../../src/server/keys.js';
 import { LiveTree } from '../../src/server/live-tree.js';
 import { temporaryFolder } from '../support/cli.js';
@@ -143,6 +144,37 @@ describe('GET /v1/traces/:id', () => {
     const none = await startService({ server: { traceMb: 0.000001 } });
     await post(none, ask('a'));
     expect(none.service.traces.count).toBe(0);
+  });
+
+  it('is not kept of a stream that is refused when its turn comes', async () => {
+    let answer = () => {};
+    const asked: PolicyModel = {
+      name: 'held',
+      sample: ({ seeds }) =>
+        new Promise((resolve) => {
+          const rollout = { steps: ['Answer: 1'], finish: 'end' as const, policyTokens: 1 };
+          answer = () =>
+            resolve({ rollouts: seeds.map(() => rollout), promptTokens: 1, cachedTokens: 0 });
+        }),
+    };
+    const service = await startService({
+      models: fakeModels({ asked }),
+      server: { maxConcurrent: 1, maxQueue: 0 },
+    });
+    const stream = () =>
+      service.app.inject({
+        method: 'POST',
+        url: '/v1/chat/completions',
+        headers: { host: 'localhost' },
+        payload: ask('Q', { model: 'steptree/greedy', stream: true }),
+      });
+    // Both come in while there is a place, and only one finds it free.
+    const both = [stream(), stream()];
+    const refused = await Promise.race(both);
+    expect(refused.statusCode).toBe(429);
+    answer();
+    await Promise.all(both);
+    expect(service.service.traces.count).toBe(1);
   });
 
   it('is not there for another key', async () => {
