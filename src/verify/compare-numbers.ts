@@ -9,13 +9,15 @@ const decimalTolerance = 1e-6;
 const evaluationTolerance = 1e-11;
 
 /** A percentage agrees with its number and with its share; units must be of one dimension where both
- *  name one; 3:30 may be a time and then equals no ratio but itself. */
+ *  name one; 3:30 may be a time and then equals no ratio but itself; 20-29 may be a range. */
 export function sameNumber(gold: NumberReading, predicted: NumberReading, rules: Rules): boolean {
   const { precision } = rules;
   if (gold.base !== predicted.base && (gold.base === undefined || predicted.base === undefined)) {
     return false;
   }
   if (!sameRatioKind(gold, predicted) || !compatibleUnits(gold, predicted)) return false;
+  const asChain = sameChain(gold, predicted);
+  if (asChain !== undefined) return asChain;
   if (gold.percent === predicted.percent) {
     return sameValue(gold, predicted, unitRatio(gold, predicted), precision);
   }
@@ -24,6 +26,20 @@ export function sameNumber(gold: NumberReading, predicted: NumberReading, rules:
   // A gold answer up to 1 is a share: "0.28" is not met by "0.28 %".
   const asWritten = gold.percent || Math.abs(gold.approximate) > 1;
   return asFraction || (asWritten && sameValue(percent, plain, 1, precision));
+}
+
+/** 20-29 is 20-29 and 20 to 29, but neither 30-39 nor -9. @returns undefined where values decide, as
+ *  they do on 10-3 beside 7 */
+function sameChain(a: NumberReading, b: NumberReading): boolean | undefined {
+  if (a.ratio && b.ratio) return undefined;
+  if (a.chain && b.chain) return a.chain.join() === b.chain.join();
+  return isDifference(a) && isDifference(b) ? undefined : false;
+}
+
+function isDifference({ chain, ratio }: NumberReading): boolean {
+  if (!chain || ratio) return true;
+  const [first = 0, second = 0] = chain;
+  return chain.length === 2 && first >= second;
 }
 
 /** What may be a time of day is a ratio only beside one that can't be. */

@@ -15,6 +15,8 @@ export interface NumberReading extends Constant {
   readonly ratio?: 'ratio' | 'clock';
   /** Written in a base of its own, as 1112_3. */
   readonly base?: number;
+  /** The parts of what may be no difference or quotient, but a range, score or date: 20-29, 2020-01-05. */
+  readonly chain?: readonly number[];
 }
 
 /** Every number that `text` can be read as: none, one, or two where the comma is ambiguous.
@@ -31,9 +33,22 @@ export function readNumbers(written: string): NumberReading[] {
       repeating(digits) ?? mixedNumber(digits) ?? wordNumber(digits) ?? evaluate(digits);
     if (!value) continue;
     const decimal = /\d\.\d|\.\d|\de[+-]?\d/i.test(digits);
-    readings.push({ kind: 'number', ...value, decimal, percent, ...(unit && { unit }) });
+    const chain = chainOf(digits);
+    readings.push({
+      kind: 'number',
+      ...value,
+      decimal,
+      percent,
+      ...(unit && { unit }),
+      ...(chain && { chain }),
+    });
   }
   return readings;
+}
+
+function chainOf(text: string): readonly number[] | undefined {
+  const isChain = /^\d+(?:\.\d+)?(?:(?:\s*-\s*\d+(?:\.\d+)?)+|(?:\/\d+){2,})$/.test(text);
+  return isChain ? text.split(/[-/]/).map(Number) : undefined;
 }
 
 const scales: Readonly<Record<string, string>> = {
@@ -156,6 +171,8 @@ function ratio(text: string): NumberReading | undefined {
     approximate: a.approximate / b.approximate,
     ...(exact && { exact }),
     ratio: isClock(text) ? 'clock' : 'ratio',
+    // 20 to 29
+    ...(!text.includes(':') && { chain: [a.approximate, b.approximate] }),
   };
 }
 
