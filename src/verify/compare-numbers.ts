@@ -48,18 +48,37 @@ function sameRatioKind(a: NumberReading, b: NumberReading): boolean {
   return a.ratio === 'ratio' || b.ratio === 'ratio';
 }
 
-/** Dimensions that say nothing about the other one. */
-const looseDimensions = new Set(['count', 'angle']);
-
-function compatibleUnits({ unit: a }: NumberReading, { unit: b }: NumberReading): boolean {
-  if (!a || !b || a.dimension === b.dimension) return true;
-  return looseDimensions.has(a.dimension) || looseDimensions.has(b.dimension);
+/** A unit on one side only is taken for the unit of both. */
+function compatibleUnits(a: NumberReading, b: NumberReading): boolean {
+  if (a.direction && b.direction && a.direction !== b.direction) return false;
+  const [one, other] = [dimensionOf(a), dimensionOf(b)];
+  if (!one || !other || one === other) return true;
+  const pair = `${one} ${other}`;
+  return /\bcount\b/.test(pair) || loosePairs.has(pair) || loosePairs.has(`${other} ${one}`);
 }
 
-/** Factor that turns the gold unit into the predicted one; 1 unless both name the same dimension. */
+/** 25° may be a temperature. */
+const loosePairs = new Set(['angle radian', 'angle temperature', 'angle fahrenheit']);
+
+function dimensionOf({ unit, percent }: NumberReading): string | undefined {
+  return unit?.dimension ?? (percent ? 'percent' : undefined);
+}
+
+/** Factor that turns the gold unit into the predicted one; 1 unless both name the same dimension.
+ *  Beside degrees a multiple of π is in radians: 90° is π/2. */
 function unitRatio(gold: NumberReading, predicted: NumberReading): number {
+  if (isDegrees(gold) && isRadians(predicted)) return Math.PI / 180;
+  if (isRadians(gold) && isDegrees(predicted)) return 180 / Math.PI;
   if (!gold.unit || !predicted.unit || gold.unit.dimension !== predicted.unit.dimension) return 1;
   return gold.unit.factor / predicted.unit.factor;
+}
+
+function isDegrees({ unit }: NumberReading): boolean {
+  return unit?.dimension === 'angle';
+}
+
+function isRadians({ unit, isOfPi }: NumberReading): boolean {
+  return unit?.dimension === 'radian' || isOfPi === true;
 }
 
 /** Whether a·ratio = b. */

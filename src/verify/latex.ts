@@ -178,7 +178,15 @@ export function plainMath(answer: string): string {
   text = text.replace(/\s+/g, ' ').trim();
   // The dots of 0.333... are no full stops.
   text = text.replace(/(?<=\d)\s*\.{3,}$/, '…');
-  return trimPunctuation(text);
+  text = trimPunctuation(text);
+  return isDollars(answer) ? text.replace(/^([+-]?)\s*(?:US)?\s*(?=[+-]?[\d.]+)/, '$1$$') : text;
+}
+
+/** An amount as a whole: `\$5`, `$5` and `US$5`, but not the formula `$5$`. */
+function isDollars(answer: string): boolean {
+  const sign =
+    /^[\s$({]*(?:\\text\s*\{)?[+-]?\s*(?:US\s?)?\\?\$\s?[+-]?[\d.,\s\\!{}]+[\s$)}.]*$/.test(answer);
+  return sign && (answer.includes('\\$') || answer.split('$').length === 2);
 }
 
 /** Takes `\text{…}` and its kin off, innermost last, at most 200 of them. */

@@ -72,7 +72,6 @@ export const responseCases: CaseTable = {
       ['$y = 2x$', '$y=3x$'],
       ['$x = 1$', '$x = 1, x = 2$'],
       ['$x=1, x=2$', '$x = 1$'],
-      ['$90^\\circ$', '$\\frac{\\pi}{2}$'],
       ['$111_2$', '$7$'],
     ],
   },
