@@ -182,4 +182,63 @@ export const everydayCases: CaseTable = {
       ['12厘米', '12米'],
     ],
   },
+  'lists that repeat a value': {
+    equal: [
+      ['2, 2, 3', '2, 3, 2'],
+      ['\\{1,1,2\\}', '1, 2'],
+      ['x = 2, x = 2, x = 3', 'x = 2, x = 3'],
+    ],
+    different: [
+      ['2, 2, 3', '2, 3'],
+      ['2, 3', '2, 2, 3'],
+      ['1,1,2', '1,2,2'],
+    ],
+  },
+  'conditions joined by "and" and "or"': {
+    equal: [
+      ['x > 1 and x < 5', '1 < x < 5'],
+      ['x < 5 or x > 9', 'x > 9 or x < 5'],
+      ['x < 1 or x > 2', 'x < 1 and x > 2'],
+    ],
+    different: [['x > 1 and x < 5', 'x > 1 or x < 5']],
+  },
+  'points, vectors and matrices': {
+    equal: [
+      ['A(1,2)', '(1,2)'],
+      ['(1,2)', 'P(1, 2)'],
+      ['A(1,2), B(3,4)', '(1,2), (3,4)'],
+      ['(1,2,3)', '[1,2,3]'],
+      ['\\langle 1, 2\\rangle', '<1, 2>'],
+      ['\\begin{bmatrix}1&2\\\\3&4\\end{bmatrix}', '[[1,2],[3,4]]'],
+      ['\\left\\{\\begin{array}{l}x=1\\\\y=2\\end{array}\\right.', 'x=1, y=2'],
+      ['(0,1]U[2,3)', '(0,1]\\cup[2,3)'],
+    ],
+    different: [
+      ['A(1,2)', 'B(1,2)'],
+      ['A(1,2)', '(2,1)'],
+      ['(1,2)', '[1,2]'],
+      ['(1,2,3)', '[1,3,2]'],
+      ['\\begin{bmatrix}1&2\\\\3&4\\end{bmatrix}', '[[1,3],[2,4]]'],
+      ['f(1,2)', '(1,2)'],
+    ],
+  },
+  'several choices': {
+    equal: [
+      ['AC', 'A, C'],
+      ['ABD', 'A, B and D'],
+      ['A; C', 'AC'],
+      ['①③', '①, ③'],
+      ['①③', '③①'],
+      ['B', 'Option B'],
+      ['C', 'choice (C)'],
+    ],
+    different: [
+      ['ABD', 'A, B, C'],
+      ['AC', 'A'],
+      ['AC', 'A, B, C'],
+      ['①③', '①②'],
+      ['①③', '①'],
+      ['B', 'Option C'],
+    ],
+  },
 };
