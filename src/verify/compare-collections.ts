@@ -82,7 +82,7 @@ function inOrder(
   );
 }
 
-/** Each item must have its equal on the other side; in lists of values, as many. */
+/** Each item must have its equal on the other side; in lists of numbers, as many. */
 function asSets(
   gold: CollectionReading,
   predicted: CollectionReading,
@@ -106,9 +106,10 @@ function asSets(
   return asOften ? 'equal' : 'different';
 }
 
-/** As against the solutions x = 2, x = 2 of an equation. */
-function isValueList({ open, items }: CollectionReading): boolean {
-  return open === '' && items.every((item) => item.every((one) => one.kind !== 'assignment'));
+/** As against the solutions x = 2, x = 2 of an equation, or points. */
+function isValueList({ open, looseBraces, items }: CollectionReading): boolean {
+  const isValue = (one: Reading) => one.kind === 'number' || one.kind === 'symbolic';
+  return open === '' && !looseBraces && items.every((item) => item.every(isValue));
 }
 
 function best(outcomes: readonly Sameness[]): Sameness {

@@ -163,7 +163,7 @@ const blackboard =
 /** Plain notation of one answer: no `$`, sizing or font commands, one spelling per sign, single spaces.
  *  Grouping braces stay; set braces become `setOpen` and `setClose`. Linear in the length of the text. */
 export function plainMath(answer: string): string {
-  let text = rewriteCharacters(answer)
+  let text = bracedBoxes(rewriteCharacters(answer))
     .replace(/\\sqrt (\d+(?:\.\d+)?)/g, (match, digits: string) =>
       answer.includes('√') ? `\\sqrt{${digits}}` : match,
     )
@@ -182,12 +182,15 @@ export function plainMath(answer: string): string {
   text = text.replace(/\s+/g, ' ').trim();
   // The dots of 0.333... are no full stops.
   text = text.replace(/(?<=\d)\s*\.{3,}$/, '…');
-  text = trimPunctuation(text);
+  text = trimPunctuation(text)
+    .replace(/^(["'])([^"']+)\1$/, '$2')
+    .replace(/^(?:approximately|approx\.?|about|around|roughly)\s+(?=[-+$€£\d\\.])/i, '');
   return isDollars(answer) ? text.replace(/^([+-]?)\s*(?:US)?\s*(?=[+-]?[\d.]+)/, '$1$$') : text;
 }
 
 /** An amount as a whole: `\$5`, `$5` and `US$5`, but not the formula `$5$`. */
 function isDollars(answer: string): boolean {
+  if (!answer.includes('$')) return false;
   const sign =
     /^[\s$({]*(?:\\text\s*\{)?[+-]?\s*(?:US\s?)?\\?\$\s?[+-]?[\d.,\s\\!{}]+[\s$)}.]*$/.test(answer);
   return sign && (answer.includes('\\$') || answer.split('$').length === 2);
@@ -205,6 +208,15 @@ export function unwrap(text: string): string {
     rest = `${rest.slice(0, match.index)} ${inner} ${rest.slice(close + 1)}`;
   }
   return rest;
+}
+
+/** `\boxed 5` and `\boxed{5}` are one. */
+export function bracedBoxes(text: string): string {
+  if (!text.includes('box')) return text;
+  return text.replace(
+    /\\(boxed|fbox)(?:\s*(-?\d+(?:[.,]\d+)*)|\s+([A-Za-z])(?![A-Za-z]))/g,
+    (_, name: string, number?: string, letter?: string) => `\\${name}{${number ?? letter}}`,
+  );
 }
 
 /** Index of the `}` that closes the `{` at `open`, or the length of the text where none does. */
@@ -237,6 +249,7 @@ function rewriteCharacters(text: string): string {
 
 /** Runs of raised characters are one power: 10²³ is 10^{23}, x⁻¹ is x^{-1}. */
 function withoutSmallCharacters(text: string): string {
+  if (!/\P{ASCII}/u.test(text)) return text;
   const written = (run: string, small: string) =>
     [...run].map((one) => plainOfRaised[small.indexOf(one)] ?? '').join('');
   const group = (sign: string, inner: string) =>

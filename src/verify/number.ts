@@ -190,7 +190,7 @@ function mixedNumber(text: string): Constant | undefined {
 
 /** `3:4` as three quarters; what may be a time of day is marked. */
 function ratio(text: string): NumberReading | undefined {
-  const sides = /^([^:]{1,40}?)\s*(?::|\bto\b)\s*([^:]{1,40})$/.exec(text);
+  const sides = /^([^:]{1,40}?)\s*(?::|\bto\b|\bout of\b)\s*([^:]{1,40})$/.exec(text);
   const [, left = '', right = ''] = sides ?? [];
   if (!sides || !/^[\d.\s\\a-z{}^/()]+$/.test(left + right)) return undefined;
   const [a, b] = [evaluateConstant(left), evaluateConstant(right)];
@@ -272,15 +272,15 @@ function compound(text: string): NumberReading | undefined {
   return { ...plain, approximate, unit: first, decimal: text.includes('.') };
 }
 
-/** `0.1\overline{6}`, `0.\dot{3}` and `0.333...` */
+/** `0.1\overline{6}`, `0.\dot{3}`, `0.(3)` and `0.333...` */
 function repeating(text: string): Constant | undefined {
   const match =
-    /^(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*\{\s*(\d{1,40})\s*\}|\\(?:overline|bar|dot)\s*(\d))$/.exec(
+    /^(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*\{\s*(\d{1,40})\s*\}|\\(?:overline|bar|dot)\s*(\d)|\((\d{1,40})\))$/.exec(
       text,
     ) ?? /^(-?)(\d*)\.(\d*?)(\d{1,12}?)\4{2,}\s*…$/.exec(text);
   if (!match) return undefined;
   const [, sign, whole = '', fixed = '', block] = match;
-  const cycle = block ?? match[5] ?? '';
+  const cycle = block ?? match[5] ?? match[6] ?? '';
   const nines = 10n ** BigInt(cycle.length) - 1n;
   const shift = 10n ** BigInt(fixed.length);
   const size = BigInt(`${whole}${fixed}` || '0') * nines + BigInt(cycle);

@@ -1,5 +1,6 @@
 /** What an answer can mean: a number, a letter, a collection, an equation, a set, words, or an
  *  expression in variables. */
+import { sameNumber } from './compare-numbers.js';
 import { evaluateConstant } from './constant.js';
 import type { Expression } from './expression/ast.js';
 import { parseExpression } from './expression/parse.js';
@@ -83,6 +84,8 @@ function read(text: string, depth: number): Reading[] {
     const written = lettered[1] ?? lettered[2] ?? '';
     return [{ kind: 'letter', letter: written, written }, ...read(lettered[3] ?? '', depth + 1)];
   }
+  const stated = depth === 0 ? withoutRestatement(text) : undefined;
+  if (stated !== undefined) return read(stated, depth + 1);
   const numbers = readNumbers(text);
   if (numbers.length > 0 && !/[,;:]|\b(?:and|or)\b/.test(text)) return numbers;
   const readings: Reading[] = [...numbers];
@@ -109,6 +112,16 @@ function chosenLetters(text: string): Reading[] {
   if (letters.length === 0 || !isAscending) return [];
   const items = letters.map((letter): Reading[] => [{ kind: 'letter', letter, written: letter }]);
   return [collection('', '', items, text)];
+}
+
+/** "3/5 (or 0.6)", "four (4)" and "2.5 h (2 h 30 min)" say their value twice. */
+function withoutRestatement(text: string): string | undefined {
+  const [, first = '', second = ''] = /^([^()]{1,80}?)\s+\(([^()]{1,80})\)$/.exec(text) ?? [];
+  if (first === '') return undefined;
+  if (/^(?:or|≈|i\.e\.|that is|about|approximately|approx\.)[\s\d\\]/i.test(second)) return first;
+  if (!/[a-z]{2}|°/i.test(first)) return undefined;
+  const [values, others] = [readNumbers(first), readNumbers(second)];
+  return values.some((one) => others.some((two) => sameNumber(one, two, {}))) ? first : undefined;
 }
 
 /** Letters of variables side by side: `xyz` may be a product. */

@@ -57,6 +57,7 @@ export function isMathWord(word: string): boolean {
 /** Whether words of a language stand between or beside formulas; "and" and "or" only join them.
  *  @param text plain notation */
 export function isProse(text: string): boolean {
+  if (/\p{Script=Han}/u.test(text)) return true;
   const words =
     text.replace(/\\(?:begin|end)\s*\{[a-z*]*\}|\\[a-zA-Z]+/g, ' ').match(/[A-Za-z]{3,}/g) ?? [];
   return words.some(
