@@ -80,7 +80,7 @@ def make_tokenizer(args):
     if not file.exists():
         data = FigmathData(Path(args.out) / "data" / "train")
         texts = []
-        for index in range(4000):
+        for index in range(min(4000, len(data))):
             item = data.problem(index)["asked"][0]
             texts += [item["question"], item["solution"]]
         save_tokenizer(train_tokenizer(texts), file.parent)
@@ -125,6 +125,7 @@ class Stage:
         return min(1.0, (time.time() - self.began) / 60 / self.minutes)
 
     def step(self, step, loss, floor=0.15):
+        """@returns the share of the stage's time that is spent, equal on all ranks"""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         share = self.all_reduce() if dist.is_initialized() else self.share()
@@ -133,6 +134,7 @@ class Stage:
             group["lr"] = self.learning_rate * group["heat"] * heat * min(1, (step + 1) / self.warmup)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
+        return share
 
     def all_reduce(self):
         """Averages gradients; returns the averaged clock, for equal learning rates on all ranks."""
@@ -179,7 +181,7 @@ def train_vision(args):
         recent += loss.item() / 100
         step += 1
         if step % 100 == 0:
-            reading = stage.reading() if step % 400 == 0 else {}
+            reading = stage.reading() if step % 400 == 0 or stage.share() >= 1 else {}
             log("vision", step=step, minutes=(time.time() - stage.began) / 60, loss=recent, **reading)
             recent = 0.0
             if reading:
@@ -204,6 +206,7 @@ def train_language(args):
             log("language", step=step, minutes=(time.time() - stage.began) / 60, loss=recent)
             recent = 0.0
             stage.save_part(LANGUAGE)
+    stage.save_part(LANGUAGE)
 
 
 def train_joint(args):
@@ -231,14 +234,15 @@ def train_joint(args):
             stage, chosen, questions, *((3, 10) if stage.share() < args.drill_share else (0, 0))
         )
         loss = text_loss(stage, features, rows, pictures)
-        stage.step(step, loss + 0.3 * auxiliary)
+        share = stage.step(step, loss + 0.3 * auxiliary)
         recent += loss.item() / 50
         aux_recent += auxiliary.item() / 50
         step += 1
         if step % 50 == 0 and rank == 0:
             log("joint", step=step, minutes=(time.time() - stage.began) / 60, loss=recent, auxiliary=aux_recent)
             recent = aux_recent = 0.0
-        if step % 300 == 0 and check(args, stage, step):
+        # The share is the ranks' average, so that all of them come to the check.
+        if (step % 300 == 0 or share >= 1) and check(args, stage, step):
             break
 
 

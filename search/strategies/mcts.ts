@@ -17,6 +17,12 @@ import { toDraft } from './step-beam.js';
 export const mctsOptions = z.strictObject({
   n: nField,
   simulations: count.default(256).describe('simulations at most'),
+  simulation: z
+    .enum(['solution', 'step'])
+    .default('solution')
+    .describe(
+      'where a simulation ends: at a solution, going on from the best new step each time, or at the first new steps',
+    ),
   leafBatch: count
     .default(1)
     .describe(
@@ -60,10 +66,11 @@ export const mctsOptions = z.strictObject({
 type MctsOptions = z.infer<typeof mctsOptions>;
 
 /** Monte Carlo tree search over steps with PUCT (as openr, arXiv 2410.09671, runs it; selection
- *  after AlphaZero, arXiv 1712.01815). A simulation walks down to a state that wants children,
- *  samples next steps there, and backs up the best new one's reward-model score; one that ends in
- *  a complete solution backs up that solution's score. There are no rollouts: the score of a
- *  prefix is its value. The answer is chosen among the complete solutions found.
+ *  after AlphaZero, arXiv 1712.01815). A simulation walks down to a state that wants children and samples
+ *  next steps there. Then it goes on from the best new one in the same way until it has a complete solution,
+ *  and backs up that solution's score, as openr does; with `simulation: 'step'` it ends at once and backs
+ *  up the best new step's score, as AlphaZero does, and finds solutions only by and by. There are no
+ *  rollouts: the score of a prefix is its value. The answer is chosen among the complete solutions found.
  *
  *  Simulations that need nothing from the policy run without leaving the thread; those that do are
  *  gathered, `leafBatch` at a time, and applied in the order in which they were selected. */
@@ -105,12 +112,14 @@ class MctsSearch {
 
   /** @returns why it ended */
   async run(): Promise<string> {
+    let going: readonly NodeIndex[] = [];
     for (;;) {
       const stopped = this.context.exhausted() ?? this.stopReason();
       if (stopped) return stopped;
-      const leaves = this.selectBatch();
-      if (leaves === null) return 'noOpenStates';
-      if (leaves.length > 0) await this.expand(leaves);
+      const fresh = this.selectBatch(going.length);
+      if (fresh === null && going.length === 0) return 'noOpenStates';
+      const leaves = [...going, ...(fresh ?? [])];
+      going = leaves.length > 0 ? await this.expand(leaves) : [];
     }
   }
 
@@ -128,12 +137,14 @@ class MctsSearch {
   }
 
   /** Runs simulations until a batch of leaves waits for children.
+   *  @param going simulations that go on from earlier leaves, and have their places in the batch
    *  @returns null if no simulation is possible */
-  private selectBatch(): NodeIndex[] | null {
+  private selectBatch(going: number): NodeIndex[] | null {
     const leaves: NodeIndex[] = [];
     for (let walked = 0; walked < WALKS_BETWEEN_LOOKS; walked++) {
-      const room = this.options.simulations - this.simulations - leaves.length;
-      if (leaves.length >= this.options.leafBatch || room <= 0 || this.stopReason()) break;
+      const underWay = going + leaves.length;
+      const room = this.options.simulations - this.simulations - underWay;
+      if (underWay >= this.options.leafBatch || room <= 0 || this.stopReason()) break;
       const leaf = this.tree.selectLeaf();
       if (leaf === null) return walked === 0 ? null : leaves;
       if (this.tree.isComplete(leaf)) {
@@ -147,7 +158,8 @@ class MctsSearch {
     return leaves;
   }
 
-  private async expand(leaves: readonly NodeIndex[]): Promise<void> {
+  /** @returns leaves from which the simulations go on */
+  private async expand(leaves: readonly NodeIndex[]): Promise<NodeIndex[]> {
     const { tree, context, options } = this;
     const wishes = leaves.map((leaf) => ({ path: tree.path(leaf), n: tree.wantedChildren(leaf) }));
     const sampled = await nextSteps(context, wishes, options.maxSteps);
@@ -162,20 +174,21 @@ class MctsSearch {
     });
     const scored = await scorePaths(context, living, options);
     let at = 0;
-    leaves.forEach((leaf, i) => {
+    return leaves.flatMap((leaf, i) => {
       const first = at;
       at += counts[i] ?? 0;
-      this.apply(leaf, scored.slice(first, at));
+      return this.apply(leaf, scored.slice(first, at)) ?? [];
     });
   }
 
-  private apply(leaf: NodeIndex, children: readonly ScoredPath[]): void {
+  private apply(leaf: NodeIndex, children: readonly ScoredPath[]): NodeIndex | null {
     // Solutions beyond the n-th are dropped: a budget of n must not be judged on more.
     let room = this.options.n - this.complete.length;
     const kept = children.filter((path) => isOpen(path) || room-- > 0);
     const first = this.tree.size;
-    this.tree.settle(leaf, kept);
-    this.simulations++;
+    const next = this.tree.settle(leaf, kept, this.options.simulation === 'solution');
+    if (next === null) this.simulations++;
+    else this.tree.begin(next);
     for (let node = first; node < this.tree.size; node++) {
       if (!this.tree.isComplete(node)) continue;
       this.complete.push(node);
@@ -183,6 +196,7 @@ class MctsSearch {
       this.bestScore = this.tree.value(node);
       this.bestSince = this.simulations;
     }
+    return next;
   }
 }
 

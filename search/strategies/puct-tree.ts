@@ -128,10 +128,17 @@ export class PuctTree {
     this.addInFlight(leaf, 1);
   }
 
-  /** Adds the children that were found and backs up the best new one's value. A state to which an
-   *  expansion brought nothing new takes no further ones; if it has no living child, it is dead.
-   *  @param children new distinct paths, open or complete, with scores in [0, 1] */
-  settle(leaf: NodeIndex, children: readonly (PartialPath & { readonly score: number })[]): void {
+  /** Adds the children that were found and backs up the best new one's value, unless the simulation
+   *  goes on from there. A state to which an expansion brought nothing new takes no further ones; if it
+   *  has no living child, it is dead.
+   *  @param children new distinct paths, open or complete, with scores in [0, 1]
+   *  @param goesOn whether the simulation is to go on to a solution
+   *  @returns the open child from which it goes on, or null if it ended here */
+  settle(
+    leaf: NodeIndex,
+    children: readonly (PartialPath & { readonly score: number })[],
+    goesOn = false,
+  ): NodeIndex | null {
     this.addInFlight(leaf, -1);
     let best = NONE;
     for (const child of children) {
@@ -142,9 +149,11 @@ export class PuctTree {
     this.ints[leaf * INTS + STATUS] = OPEN;
     if (children.length > 0) this.setPriors(leaf);
     this.ints[leaf * INTS + WIDENS_AT] = children.length > 0 ? this.nextWidening(leaf) : NEVER;
+    if (best !== NONE && goesOn && !this.isComplete(best)) return best;
     if (best !== NONE) this.backup(best, this.value(best));
     else if (this.bestChild(leaf) === NONE) this.bury(leaf);
     else this.backup(leaf, this.value(leaf));
+    return null;
   }
 
   /** Children that a leaf is to be given now. */

@@ -166,9 +166,34 @@ describe('mcts', () => {
       'x0 x1',
       'x0 x1 x2',
     ]);
-    expect(result).toMatchObject({ answer: 'x0x1x2', details: { simulations: 4 } });
+    expect(result).toMatchObject({ answer: 'x0x1x2', details: { simulations: 1 } });
     // Three samples at each of the four states.
     expect(result.usage.rollouts).toBe(12);
+    const stepwise = await search({ n: 1, simulation: 'step' });
+    expect(stepwise.result).toMatchObject({ answer: 'x0x1x2', details: { simulations: 4 } });
+  });
+
+  it('has a solution after each simulation, or only by and by', async () => {
+    // The hint is wrong here: every first step looks good, every later one bad.
+    const fickle = () => fakeScorer((_, before) => (before.length === 0 ? 0.9 : 0.1));
+    const few = { n: 100, simulations: 4 };
+    const solutions = await search(few, fickle());
+    expect(solutions.result.candidates.length).toBeGreaterThanOrEqual(4);
+    const steps = await search({ ...few, simulation: 'step' }, fickle());
+    expect(steps.result.candidates.filter(({ answer }) => answer !== null)).toEqual([]);
+  });
+
+  it("backs a solution's own score up its whole path", () => {
+    const tree = new PuctTree(rules({ width: 1 }));
+    tree.begin(0);
+    const a = tree.settle(0, [child('a', 0.9)], true) ?? 0;
+    expect(tree.visitCount(0)).toBe(0);
+    tree.begin(a);
+    expect(tree.inFlightCount(0)).toBe(1);
+    const end = { ...child('Answer: 1', 0.3, 'end'), steps: ['a', 'Answer: 1'] };
+    expect(tree.settle(a, [end], true)).toBeNull();
+    expect([tree.visitCount(0), tree.inFlightCount(0)]).toEqual([1, 0]);
+    expect([tree.qValue(0), tree.qValue(a)]).toEqual([0.3, 0.3]);
   });
 
   it('explores beside it the more, the greater cPuct is', async () => {
