@@ -45,6 +45,8 @@ function isDifference({ chain, ratio }: NumberReading): boolean {
 /** What may be a time of day is a ratio only beside one that can't be. */
 function sameRatioKind(a: NumberReading, b: NumberReading): boolean {
   if (a.ratio !== 'clock' && b.ratio !== 'clock') return true;
+  // 3:30 and 03:30, which is no 1:10.
+  if (a.ratio === b.ratio) return a.chain?.join() === b.chain?.join();
   return a.ratio === 'ratio' || b.ratio === 'ratio';
 }
 

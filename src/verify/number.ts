@@ -204,8 +204,8 @@ function ratio(text: string): NumberReading | undefined {
     approximate: a.approximate / b.approximate,
     ...(exact && { exact }),
     ratio: isClock(text) ? 'clock' : 'ratio',
-    // 20 to 29
-    ...(!text.includes(':') && { chain: [a.approximate, b.approximate] }),
+    // 20 to 29, or the hour and minute of a time.
+    ...((!text.includes(':') || isClock(text)) && { chain: [a.approximate, b.approximate] }),
   };
 }
 
