@@ -7,7 +7,7 @@
  *  @returns [low, high] in [0, 1]; [0, 1] for no trials */
 export function credibleInterval(successes: number, trials: number): readonly [number, number] {
   if (trials === 0) return [0, 1];
-  const key = successes * 65_536 + trials;
+  const key = successes * 2 ** 26 + trials;
   const known = intervalCache.get(key);
   if (known) return known;
   const a = successes + 0.5;

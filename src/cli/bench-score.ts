@@ -163,7 +163,14 @@ async function writeScore(
   await writeQuestions(dir, problems);
 }
 
-export function warnings({ missing, unknown, total, ungraded, problems }: SetScore): string[] {
+export function warnings({
+  missing,
+  unknown,
+  repeated,
+  total,
+  ungraded,
+  problems,
+}: SetScore): string[] {
   const reasons = new Map<string, number>();
   for (const { verdict, reason = 'no reason given' } of problems) {
     if (verdict === 'ungraded') reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
@@ -175,7 +182,14 @@ export function warnings({ missing, unknown, total, ungraded, problems }: SetSco
           `${missing} of ${missing + total} problems have no response; the accuracy is of the other ${total}`,
         ]
       : []),
-    ...(unknown > 0 ? [`${unknown} responses belong to no problem of the file`] : []),
+    ...(unknown > 0
+      ? [`${unknown} ${unknown === 1 ? 'id belongs' : 'ids belong'} to no problem of the file`]
+      : []),
+    ...(repeated > 0
+      ? [
+          `${repeated} ${repeated === 1 ? 'response was' : 'responses were'} left out: a later one has the same id`,
+        ]
+      : []),
     ...(ungraded > 0
       ? [`${ungraded} could not be graded (${why}); they count as not correct`]
       : []),

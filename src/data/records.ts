@@ -65,12 +65,19 @@ async function* rejoin(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenera
 /** JSONL unless the text opens an array, or an object that goes on past its first line. */
 function isJsonLines(path: string, start: Buffer): boolean {
   const text = start.toString('utf8').trimStart();
-  if (/\.(?:jsonl|ndjson)$/i.test(path)) return true;
-  if (text.startsWith('[')) return false;
   const firstLine = text.split('\n', 1)[0] ?? '';
+  if (/\.(?:jsonl|ndjson)$/i.test(path)) return !isArrayOfRecords(text, firstLine);
+  if (text.startsWith('[')) return false;
   if (isRecordsByKey(parsed(firstLine))) return false;
   if (parsed(firstLine) !== undefined) return true;
   return !(/\.json$/i.test(path) || /^\{\s*(?:"[^"]*"\s*:\s*\{?)?\s*$/.test(firstLine));
+}
+
+/** A JSON array under the name of JSONL, on one line or on many; a line that is a list by itself is only one
+ *  bad line. */
+function isArrayOfRecords(text: string, firstLine: string): boolean {
+  const isWhole = parsed(firstLine) === undefined || text.trim() === firstLine.trim();
+  return isWhole && /^\[\s*(?:\{|$)/.test(firstLine);
 }
 
 function isRecordsByKey(value: unknown): boolean {

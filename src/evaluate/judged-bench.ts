@@ -151,6 +151,7 @@ function firstErrors(scored: readonly Scored[], threshold: number) {
 /** 1 where the better one scores higher, 0.5 for a tie or where neither has a score. */
 function pairWin({ scores }: Scored, aggregation: Aggregation): number {
   const [better, worse] = scores.map((one) => pathScore(one, aggregation));
-  const difference = (better ?? -1) - (worse ?? -1);
-  return difference > 0 ? 1 : difference === 0 ? 0.5 : 0;
+  if (better === worse) return 0.5;
+  // Scores may be negative; one that is missing is below them all.
+  return (better ?? -Infinity) > (worse ?? -Infinity) ? 1 : 0;
 }

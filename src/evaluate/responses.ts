@@ -17,7 +17,7 @@ export async function readResponses(
   path: string,
   extractionField?: string,
 ): Promise<GivenResponse[]> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const written = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new SteptreeError(
       'RESPONSES_INVALID',
       `cannot read ${path}: ${errorMessage(cause)}; give a JSONL file of {id, response} with --responses`,
@@ -25,7 +25,8 @@ export async function readResponses(
       { cause },
     );
   });
-  return parseRecords(path, text).map(({ value, key, place }) => {
+  // Files from Windows begin with a byte order mark.
+  return parseRecords(path, written.replace(/^\uFEFF/, '')).map(({ value, key, place }) => {
     const record = (value ?? {}) as Record<string, unknown>;
     const id = record.id ?? record.pid ?? record.sample_index ?? record.unique_id ?? key;
     const response = record.response ?? record.model_response ?? record.answer_text;
@@ -51,7 +52,7 @@ interface Placed {
 function parseRecords(path: string, text: string): Placed[] {
   const whole = parsed(text);
   if (Array.isArray(whole)) return whole.map((value, index) => ({ value, place: index + 1 }));
-  if (typeof whole === 'object' && whole !== null && !('response' in whole)) {
+  if (typeof whole === 'object' && whole !== null && !isResponse(whole)) {
     return Object.entries(whole).map(([key, value], index) => ({ value, key, place: index + 1 }));
   }
   return text.split('\n').flatMap((line, index) => {
@@ -64,6 +65,11 @@ function parseRecords(path: string, text: string): Placed[] {
       { path, place: index + 1 },
     );
   });
+}
+
+/** One record, as against an object of records by id. */
+function isResponse(value: object): boolean {
+  return ['response', 'model_response', 'answer_text'].some((name) => name in value);
 }
 
 function parsed(text: string): unknown {

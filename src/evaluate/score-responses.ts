@@ -44,6 +44,8 @@ export interface SetScore {
   readonly missing: number;
   /** Responses to no problem of the file. */
   readonly unknown: number;
+  /** Responses to a problem that a later response answers again. */
+  readonly repeated: number;
   /** In the order of the problems. */
   readonly problems: readonly ScoredResponse[];
   readonly groups: Readonly<Record<string, Readonly<Record<string, GroupScore>>>>;
@@ -90,6 +92,7 @@ export async function scoreResponses(
   return summarizeScores(set, scored, {
     missing: problems.length - answered.length,
     unknown: [...byId.keys()].filter((id) => !known.has(id)).length,
+    repeated: responses.length - byId.size,
   });
 }
 
@@ -166,7 +169,7 @@ export function goldOf({ answer, choices, answerType, precision }: SetProblem): 
 function summarizeScores(
   set: AnswerSet,
   scored: readonly { problem: SetProblem; row: ScoredResponse }[],
-  { missing, unknown }: { missing: number; unknown: number },
+  counts: Pick<SetScore, 'missing' | 'unknown' | 'repeated'>,
 ): SetScore {
   const count = (verdict: Score['verdict']) =>
     scored.filter(({ row }) => row.verdict === verdict).length;
@@ -179,8 +182,7 @@ function summarizeScores(
     wrong: count('wrong'),
     ungraded: count('ungraded'),
     total,
-    missing,
-    unknown,
+    ...counts,
     problems: scored.map(({ row }) => row),
     groups: groupScores(
       scored.map(({ problem, row }) => ({ groups: set.groups(problem), verdict: row.verdict })),

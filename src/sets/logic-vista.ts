@@ -21,7 +21,9 @@ export const logicVista: AnswerSet = {
   }),
   prompt: ({ question }) => question,
   extract: (response, { question }) => {
-    const said = /answers?\s*(?:is|are|:)+\s*:?\s*([^\n.]+)/i.exec(plainProse(response))?.[1] ?? '';
+    const all = plainProse(response).matchAll(/answers?\s*(?:is|are|:)+\s*:?\s*([^\n.]+)/gi);
+    // Letters in a reason are not chosen.
+    const [said = ''] = ([...all].at(-1)?.[1] ?? '').split(/\b(?:because|since|as|not|while)\b/i);
     const several = said.match(/(?<![\p{L}])[A-H](?![\p{L}])/gu) ?? [];
     if (several.length > 1) return [...new Set(several)].join(', ');
     return choiceAnswer(response, letters, question);

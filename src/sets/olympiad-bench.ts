@@ -57,15 +57,20 @@ async function scoreOlympiad(
   checks: AnswerChecks,
 ): Promise<Score> {
   const error = Number(textOf(problem.metadata.error) || Number.NaN);
-  const values = [problem.answer, textOf(extraction)].map((one) =>
-    one.trim() === '' ? Number.NaN : Number(one.replace(/[$,\s]/g, '')),
-  );
+  const values = [problem.answer, textOf(extraction)].map(numberOf);
   const [gold = Number.NaN, predicted = Number.NaN] = values;
   if (!Number.isNaN(gold) && !Number.isNaN(predicted)) {
     const within = Math.abs(gold - predicted) <= (Number.isNaN(error) ? 1e-8 : error) * 1.01;
     return { verdict: within ? 'correct' : 'wrong', prediction: textOf(extraction) };
   }
   return checkedScore(extraction, problem, checks);
+}
+
+/** NaN for what is no single number: "1, 2" are two. */
+function numberOf(answer: string): number {
+  const plain = answer.replace(/\$/g, '').trim();
+  const isGrouped = /^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?$/.test(plain);
+  return plain === '' ? Number.NaN : Number(isGrouped ? plain.replaceAll(',', '') : plain);
 }
 
 export function listOf(value: unknown): unknown[] {

@@ -33,7 +33,7 @@ export interface SetRecord {
 export async function* readSetRecords(paths: readonly string[]): AsyncGenerator<SetRecord> {
   for (const file of await filesOf(paths)) {
     let index = 0;
-    if (file.endsWith('.parquet')) {
+    if (/\.parquet$/i.test(file)) {
       for await (const fields of readParquet(file)) {
         yield { fields, file, place: index + 1, index: index++ };
       }

@@ -9,8 +9,8 @@ type CompareItems = (
   rules: Rules,
 ) => Sameness;
 
-/** Tuples, intervals and matrices in their order; sets and lists in any, whatever is said twice. A bare
- *  list, and a set too unless `strict`, answers a tuple in the tuple's order. */
+/** Tuples, intervals and matrices in their order; sets and lists in any. A set may say an item twice; lists
+ *  of values must say it as often: 2, 2, 3 is not 2, 3. A bare list, and a set too unless `strict`, answers a tuple in the tuple's order. */
 export function compareCollections(
   gold: CollectionReading,
   predicted: CollectionReading,
@@ -20,7 +20,8 @@ export function compareCollections(
   if ((gold.open === '∪') !== (predicted.open === '∪')) return 'different';
   const orders = [gold, predicted].map(isOrdered);
   if (orders[0] && orders[1]) {
-    return gold.open === predicted.open && gold.close === predicted.close
+    const sameBrackets = gold.open === predicted.open && gold.close === predicted.close;
+    return sameBrackets || areVectors(gold, predicted, rules)
       ? inOrder(gold, predicted, rules, compareItems)
       : 'different';
   }
@@ -39,6 +40,13 @@ export function compareCollections(
 
 function isOrdered({ open }: CollectionReading): boolean {
   return open === '(' || open === '[';
+}
+
+/** (1, 2, 3) is [1, 2, 3]: only two ends make an interval. */
+function areVectors(a: CollectionReading, b: CollectionReading, { strict }: Rules): boolean {
+  const isVector = ({ open, close, items }: CollectionReading) =>
+    (open === '[') === (close === ']') && items.length > 2;
+  return strict !== true && isVector(a) && isVector(b);
 }
 
 /** `[1, 3]` may be a list in brackets, `[1, 3)` is an interval. */
@@ -74,7 +82,7 @@ function inOrder(
   );
 }
 
-/** Each item must have its equal on the other side. */
+/** Each item must have its equal on the other side; in lists of numbers, as many. */
 function asSets(
   gold: CollectionReading,
   predicted: CollectionReading,
@@ -87,7 +95,21 @@ function asSets(
   const columns = predicted.items.map((_, index) =>
     outcomes.map((row) => row[index] ?? 'different'),
   );
-  return all([...outcomes, ...columns].map(best));
+  const found = all([...outcomes, ...columns].map(best));
+  if (found !== 'equal' || !isValueList(gold) || !isValueList(predicted)) return found;
+  const count = (line: readonly Sameness[]) => line.filter((one) => one === 'equal').length;
+  const [inPredicted, inGold] = [outcomes.map(count), columns.map(count)];
+  const asOften = outcomes.every((row, index) => {
+    const partner = row.indexOf('equal');
+    return inPredicted[index] === inGold[partner];
+  });
+  return asOften ? 'equal' : 'different';
+}
+
+/** As against the solutions x = 2, x = 2 of an equation, or points. */
+function isValueList({ open, looseBraces, items }: CollectionReading): boolean {
+  const isValue = (one: Reading) => one.kind === 'number' || one.kind === 'symbolic';
+  return open === '' && !looseBraces && items.every((item) => item.every(isValue));
 }
 
 function best(outcomes: readonly Sameness[]): Sameness {

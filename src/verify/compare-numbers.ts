@@ -9,13 +9,15 @@ const decimalTolerance = 1e-6;
 const evaluationTolerance = 1e-11;
 
 /** A percentage agrees with its number and with its share; units must be of one dimension where both
- *  name one; 3:30 may be a time and then equals no ratio but itself. */
+ *  name one; 3:30 may be a time and then equals no ratio but itself; 20-29 may be a range. */
 export function sameNumber(gold: NumberReading, predicted: NumberReading, rules: Rules): boolean {
   const { precision } = rules;
   if (gold.base !== predicted.base && (gold.base === undefined || predicted.base === undefined)) {
     return false;
   }
   if (!sameRatioKind(gold, predicted) || !compatibleUnits(gold, predicted)) return false;
+  const asChain = sameChain(gold, predicted);
+  if (asChain !== undefined) return asChain;
   if (gold.percent === predicted.percent) {
     return sameValue(gold, predicted, unitRatio(gold, predicted), precision);
   }
@@ -26,24 +28,59 @@ export function sameNumber(gold: NumberReading, predicted: NumberReading, rules:
   return asFraction || (asWritten && sameValue(percent, plain, 1, precision));
 }
 
+/** 20-29 is 20-29 and 20 to 29, but neither 30-39 nor -9. @returns undefined where values decide, as
+ *  they do on 10-3 beside 7 */
+function sameChain(a: NumberReading, b: NumberReading): boolean | undefined {
+  if (a.ratio && b.ratio) return undefined;
+  if (a.chain && b.chain) return a.chain.join() === b.chain.join();
+  return isDifference(a) && isDifference(b) ? undefined : false;
+}
+
+function isDifference({ chain, ratio }: NumberReading): boolean {
+  if (!chain || ratio) return true;
+  const [first = 0, second = 0] = chain;
+  return chain.length === 2 && first >= second;
+}
+
 /** What may be a time of day is a ratio only beside one that can't be. */
 function sameRatioKind(a: NumberReading, b: NumberReading): boolean {
   if (a.ratio !== 'clock' && b.ratio !== 'clock') return true;
+  // 3:30 and 03:30, which is no 1:10.
+  if (a.ratio === b.ratio) return a.chain?.join() === b.chain?.join();
   return a.ratio === 'ratio' || b.ratio === 'ratio';
 }
 
-/** Dimensions that say nothing about the other one. */
-const looseDimensions = new Set(['count', 'angle']);
-
-function compatibleUnits({ unit: a }: NumberReading, { unit: b }: NumberReading): boolean {
-  if (!a || !b || a.dimension === b.dimension) return true;
-  return looseDimensions.has(a.dimension) || looseDimensions.has(b.dimension);
+/** A unit on one side only is taken for the unit of both. */
+function compatibleUnits(a: NumberReading, b: NumberReading): boolean {
+  if (a.direction && b.direction && a.direction !== b.direction) return false;
+  const [one, other] = [dimensionOf(a), dimensionOf(b)];
+  if (!one || !other || one === other) return true;
+  const pair = `${one} ${other}`;
+  return /\bcount\b/.test(pair) || loosePairs.has(pair) || loosePairs.has(`${other} ${one}`);
 }
 
-/** Factor that turns the gold unit into the predicted one; 1 unless both name the same dimension. */
+/** 25° may be a temperature. */
+const loosePairs = new Set(['angle radian', 'angle temperature', 'angle fahrenheit']);
+
+function dimensionOf({ unit, percent }: NumberReading): string | undefined {
+  return unit?.dimension ?? (percent ? 'percent' : undefined);
+}
+
+/** Factor that turns the gold unit into the predicted one; 1 unless both name the same dimension.
+ *  Beside degrees a multiple of π is in radians: 90° is π/2. */
 function unitRatio(gold: NumberReading, predicted: NumberReading): number {
+  if (isDegrees(gold) && isRadians(predicted)) return Math.PI / 180;
+  if (isRadians(gold) && isDegrees(predicted)) return 180 / Math.PI;
   if (!gold.unit || !predicted.unit || gold.unit.dimension !== predicted.unit.dimension) return 1;
   return gold.unit.factor / predicted.unit.factor;
+}
+
+function isDegrees({ unit }: NumberReading): boolean {
+  return unit?.dimension === 'angle';
+}
+
+function isRadians({ unit, isOfPi }: NumberReading): boolean {
+  return unit?.dimension === 'radian' || isOfPi === true;
 }
 
 /** Whether a·ratio = b. */

@@ -30,11 +30,19 @@ export function compareReadings(
 
 function compareReading(gold: Reading, predicted: Reading, rules: Rules): Sameness {
   const same = compareByKind(gold, predicted, rules);
+  if (same === 'equal' && isJoinedOtherwise(gold, predicted)) return 'different';
   // Inequalities in other unknowns have the same solutions and say something else.
   const bothRelations = gold.kind === 'relation' && predicted.kind === 'relation';
   if (same === 'equal' || bothRelations) return same;
   if (!isSetLike(gold) && !isSetLike(predicted)) return same;
   return compareAsRealSets(gold, predicted, rules) ?? same;
+}
+
+/** "x > 1 and x < 5" is not "x > 1 or x < 5". Where "and" would leave nothing, "or" was meant. */
+function isJoinedOtherwise(gold: Reading, predicted: Reading): boolean {
+  if (!isListOfRelations(gold) || !isListOfRelations(predicted)) return false;
+  const [left, right] = [asRealSet(gold)[0], asRealSet(predicted)[0]];
+  return Boolean(left?.length && right?.length && !sameSet(left, right, 1e-3));
 }
 
 function compareByKind(gold: Reading, predicted: Reading, rules: Rules): Sameness {

@@ -1,10 +1,10 @@
 /** Finds the final answer that a solution states. Linear in the length of the text; never throws. */
-import { matchingBrace, plainMath } from './latex.js';
+import { bracedBoxes, matchingBrace, plainMath } from './latex.js';
 import { readName } from './names.js';
 import { readNumbers } from './number.js';
 import { splitTop } from './split.js';
 import { isEquation, readStatement } from './statement.js';
-import { isProse } from './words.js';
+import { isMathWord, isProse } from './words.js';
 
 /** By what the answer was recognised, the surest first. */
 export type AnswerMark =
@@ -41,9 +41,9 @@ export function extractAnswer(
   choices: readonly string[] = [],
 ): ExtractedAnswer | null {
   const whole = typeof solution === 'string' ? solution : solution.join('\n\n');
-  const text = afterThinking(unescaped(whole.slice(-searchedLength))).trim();
+  const text = bracedBoxes(afterThinking(unescaped(whole.slice(-searchedLength)))).trim();
   if (text === '') return null;
-  const strong = [boxed(text), tagged(text), announced(text), hashes(text)].filter(
+  const strong = [boxed(text), tagged(text), announced(text), member(text), hashes(text)].filter(
     (found) => found !== null,
   );
   const last = strong.reduce<Found | null>(
@@ -130,7 +130,7 @@ function announced(text: string): Found | null {
   const from = earliestAnnouncement(text);
   if (from < 0) return null;
   const marks =
-    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|答案\s*(?:是|为)?\s*[:：]?\s*|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
+    /(?:^|[\n.!?>*#]|\s)[\s*#_]*(?:final\s+answer|correct\s+answer|answer)\s*\**\s*(?:is)?\s*[:：]\s*\**|答案\s*(?:是|为|选)?\s*[:：]?\s*|(?:故|应|所以|因此)选择?\s*[:：]?\s*(?=[（(【]?[A-H](?![A-Za-z]))|\bfinal\s+answer\s+is\b\s*:?\s*\**/gi;
   // The marks are tried at every space: a solution has hundreds, and mostly none that counts.
   marks.lastIndex = from;
   return lastClause(text, marks, 'final-answer');
@@ -139,7 +139,7 @@ function announced(text: string): Found | null {
 /** No mark of `announced` begins before this index; -1 if there is none at all. */
 function earliestAnnouncement(text: string): number {
   const english = text.search(/answer/i);
-  const chinese = text.indexOf('答案');
+  const chinese = text.search(/答案|(?:故|应|所以|因此)选/);
   if (english < 0) return chinese;
   const start = beforeDecoration(text, english);
   const [adjective = ''] =
@@ -156,10 +156,30 @@ function beforeDecoration(text: string, end: number): number {
   return start;
 }
 
+/** The answer of a JSON object: `{"reasoning": "…", "answer": "5"}`. */
+function member(text: string): Found | null {
+  const members =
+    /"(?:final[_ ]?)?answer"\s*:\s*("(?:[^"\\]|\\.){1,2000}"|\[[^\]]{1,2000}\]|-?\d[\d.eE+-]{0,40}|true|false)/gi;
+  const last = [...text.matchAll(members)].at(-1);
+  if (!last) return null;
+  const written = last[1] ?? '';
+  const answer = written.startsWith('"') ? unquoted(written) : written;
+  const nested = boxed(answer)?.answer;
+  return { answer: nested ?? answer, how: 'final-answer', position: last.index };
+}
+
+/** Models forget to escape the backslashes of TeX. */
+function unquoted(written: string): string {
+  const inner = written.slice(1, -1);
+  if (/\\[^"\\/]/.test(inner.replace(/\\\\/g, ''))) return inner;
+  return inner.replace(/\\(["\\/])/g, '$1');
+}
+
 function phrase(text: string): Found | null {
-  const before = /(\$[^$\n]+\$|\S+)\s+is\s+(?:our|the|my)\s+(?:final\s+)?answer\b/i.exec(
-    text.slice(-300),
-  );
+  const before =
+    /(\$[^$\n]+\$|\S+)\s+is\s+(?:our|the|my)\s+(?:(?:final|correct|right)\s+)?answer\b/i.exec(
+      text.slice(-300),
+    );
   if (before?.[1]) return { answer: before[1], how: 'phrase', position: text.length - 300 };
   return lastClause(
     text,
@@ -206,6 +226,9 @@ function clause(text: string): string {
 const pleasantry =
   /^\s*(?:I hope|Let me know|Is there anything|Do you (?:have|want)|Please let|Feel free)\b/i;
 
+/** Ends of code and of proofs. */
+const ending = /^\s*(?:```\w*|\$?\\(?:blacksquare|square|qed)\$?|Q\.?E\.?D\.?|[∎■□])\s*$/;
+
 /** "Thus 20%": words that only introduce a number. */
 function statesNumber(bare: string): boolean {
   return /\d/.test(bare) && isProse(bare);
@@ -224,15 +247,17 @@ function joinedFormulas(text: string): string {
 function fromLastLine(text: string, choices: readonly string[]): Found | null {
   const lines = joinedFormulas(text)
     .split('\n')
-    .filter((one) => one.trim() !== '' && !pleasantry.test(one));
+    .filter((one) => one.trim() !== '' && !pleasantry.test(one) && !ending.test(one));
   const line = (lines.at(-1) ?? '').trim().slice(-1_000);
   const position = text.length - line.length;
   const bare = plainMath(line);
-  const isBare = bare.length <= 60 && bare.split(/\s+/).length <= 4;
+  const isBare = bare.length <= 60 && bare.split(/\s+/).length <= 6;
   if (choices.length > 0) {
-    const letter = lettered(line) ?? onlyChoice(line, choices);
+    const letter = lettered(line) ?? chosen(line) ?? onlyChoice(line, choices);
     if (letter) return { answer: letter, how: 'choice', position };
   }
+  const picked = chosen(line);
+  if (picked) return { answer: picked, how: 'choice', position };
   const isShort = bare.split(/\s+/).length <= 3;
   const holdsValue = /[\p{L}\p{N}]/u.test(bare.replace(/\\[a-zA-Z]+/g, ''));
   if (
@@ -258,7 +283,8 @@ function fromLastLine(text: string, choices: readonly string[]): Found | null {
   }
   const letter = /\b(?:option|choice)\s*(?:is\s*:?\s*)?\(?([A-Z])\b\)?/.exec(line)?.[1];
   if (letter) return { answer: letter, how: 'choice', position };
-  const number = lastNumber(line);
+  const plain = withoutRemark(line);
+  const number = tailValue(plain) ?? lastNumber(plain);
   return number ? { answer: number, how: 'last-number', position } : null;
 }
 
@@ -283,6 +309,16 @@ function wholeFormula(line: string): string | undefined {
   const inner = /^(?:\$\$?([^$]+)\$\$?|\\\((.+)\\\)|\\\[(.+)\\\])[.,]?$/.exec(line);
   const formula = inner?.slice(1).find((one) => one !== undefined);
   return formula === undefined || /\\[)(\][]/.test(formula) ? undefined : formula.trim();
+}
+
+/** "I choose C", "C is correct". */
+function chosen(line: string): string | undefined {
+  const last = [
+    ...line.matchAll(
+      /\b(?:choose|select|pick)\s+\(?([A-H])\b|(?:^|\s)\(?([A-H])\)?\s+is\s+(?:the\s+)?(?:correct|right)\b/g,
+    ),
+  ].at(-1);
+  return last?.[1] ?? last?.[2];
 }
 
 /** "(B)", "option B", "B." and a bare "B", the last one on the line. */
@@ -313,10 +349,33 @@ function onlyChoice(line: string, choices: readonly string[]): string | undefine
 function lastNumber(line: string): string | undefined {
   const formula = [...line.matchAll(/\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]/g)].at(-1);
   if (formula) return afterEquals(formula[1] ?? formula[2] ?? formula[3] ?? '');
-  const number =
-    /(?<![\w\\^_{(])[-−]?\s?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s*\/\s*\d+)?\s?(?:%|°|percent\b)?/g;
-  const last = [...line.matchAll(number)].at(-1)?.[0].trim();
+  const last = [...line.matchAll(numberInText)].at(-1)?.[0].trim();
   return last?.replace(/,$/, '');
+}
+
+/** With its sign, power of ten or root, and what belongs to it: "1 h 30 min", "3.2 × 10^5", "2√3", "12π", "2 1/2", "5 %". */
+const numberInText =
+  /(?<![\w\\^_{(√])(?:\d+\s?h(?:ours?|rs?)?\b,?\s*(?:and\s+)?\d+\s?min(?:utes?)?\b|\d+\s?f(?:ee|oo)?t\b,?\s*(?:and\s+)?\d+\s?in(?:ches|ch)?\b)|(?<![\w\\^_{(√])[-−]?\s?[$€£]?(?:\d[\d,]*(?:\.\d+)?(?:\s*[×x*·]\s*10(?:\s*\^\s*\{?[-−]?\d+\}?|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)|\s\d+\s*\/\s*\d+|\s*√\(?\d+\)?|\s?π)?|√\(?\d+\)?|π)(?:\s*\/\s*\d+)?\s?(?:%|°|percent\b)?/g;
+
+/** "It takes 2.5 hours (2 hours 30 minutes)." without what the brackets add. */
+function withoutRemark(line: string): string {
+  const rest = line.replace(/\s\([^()]{0,200}[A-Za-z]{2,}[^()]{0,200}\)[.\s]*$/, '');
+  return /\d/.test(rest) ? rest : line;
+}
+
+/** What a sentence without formulas ends in, where that is more than a number: "The vertex is at (2, 3)." */
+function tailValue(line: string): string | undefined {
+  if (/[$\\]/.test(line)) return undefined;
+  const end = line.slice(-200).replace(/[.。．\s]+$/, '');
+  const words = [...end.matchAll(/(?<![\w\\])[A-Za-z]{2,}(?![\w(])|[\p{Script=Han}，]/gu)].filter(
+    ([word]) => !/^(?:and|or|to|pi)$/i.test(word) && !isMathWord(word),
+  );
+  const last = words.at(-1);
+  const tail = last ? end.slice(last.index + last[0].length).replace(/^[\s:：,]+/, '') : '';
+  const isMore = /[([{√^:<>≤≥/π∞±×*+÷·]|\d\s*[-–]\s*\d|\bto\b/.test(tail);
+  const opened = (tail.match(/[([{]/g) ?? []).length;
+  const closed = (tail.match(/[)\]}]/g) ?? []).length;
+  return isMore && opened === closed && /[\dπ∞]/.test(tail) ? tail : undefined;
 }
 
 /** The value of `x = 2 + 3 = 5`; an equation in variables or an inequality is an answer as a whole. */

@@ -16,22 +16,6 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '÷': '/',
   '∕': '/',
   '⁄': '/',
-  '²': '^2',
-  '³': '^3',
-  '⁴': '^4',
-  '⁵': '^5',
-  '⁶': '^6',
-  '⁷': '^7',
-  '⁸': '^8',
-  '⁹': '^9',
-  ⁿ: '^n',
-  '⁻': '^-',
-  '₀': '_0',
-  '₁': '_1',
-  '₂': '_2',
-  '₃': '_3',
-  '₄': '_4',
-  '₅': '_5',
   '½': ' 1/2',
   '⅓': ' 1/3',
   '⅔': ' 2/3',
@@ -70,6 +54,9 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '〈': '(',
   '〉': ')',
   '：': ':',
+  '∶': ':',
+  '【': '[',
+  '】': ']',
   '⅕': ' 1/5',
   '⅖': ' 2/5',
   '⅗': ' 3/5',
@@ -97,10 +84,18 @@ const characterRewrites: Readonly<Record<string, string>> = {
   '\u2009': ' ',
 };
 
+/** Raised and lowered characters, each in the place of its plain one. */
+const raised = '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣʸ';
+const lowered = '₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₓᵧ';
+const plainOfRaised = '0123456789+-()nxy';
+const raisedRun = new RegExp(`[${raised}]+`, 'g');
+const loweredRun = new RegExp(`[${lowered}]+`, 'g');
+const smallFraction = /([⁰¹²³⁴⁵⁶⁷⁸⁹]+)\s*[⁄/∕]\s*([₀₁₂₃₄₅₆₇₈₉]+)/g;
+
 /** Commands that only say how something looks, with what is left of them. */
 const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\(?:left|right|bigg?[lr]?|Bigg?[lr]?|displaystyle|limits|large)(?![a-zA-Z])/g, ''],
-  [/\\(?:dfrac|tfrac|cfrac)(?![a-zA-Z])/g, '\\frac'],
+  [/\\(?:dfrac|tfrac|cfrac|nicefrac|sfrac|flatfrac)(?![a-zA-Z])/g, '\\frac'],
   [/\\(?:leq?|leqslant)(?![a-zA-Z])/g, '<='],
   [/\\(?:geq?|geqslant)(?![a-zA-Z])/g, '>='],
   [/\\lt(?![a-zA-Z])/g, '<'],
@@ -131,12 +126,22 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
   [/\\(?:lbrace(?![a-zA-Z])|\{)/g, setOpen],
   [/\\(?:rbrace(?![a-zA-Z])|\})/g, setClose],
   [/\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))/g, '°'],
+  // The letter in place of the ring.
+  [/(?<=\d)\s*\^\s*(?:\{\s*o\s*\}|o(?![a-zA-Z]))/g, '°'],
   [/\\degrees?(?![a-zA-Z])/g, '°'],
   [/\\(?:euro|pounds|yen)(?![a-zA-Z])/g, ''],
   [/\{,\}|,\\!/g, ','],
   [/(?<=\d)\\[,;: ](?=\d{3}(?!\d))/g, ' '],
   [/\\[!,;:> ]/g, ' '],
+  // A space that lines don't break at, or "about" before a number.
+  [/~/g, ' '],
+  // 1.6 x 10^-19
+  [/(?<=\d)\s*[xX]\s*(?=10\s*\^)/g, '*'],
   [/\\%/g, '%'],
+  // (0,1]U[2,3)
+  [/(?<=,[^,()[\]]{0,40}[)\]])\s*U\s*(?=[[(][^,()[\]]{0,40},)/g, '\\cup '],
+  // Statements that are chosen: ①③.
+  [/(?<=[①-⑳])\s*(?=[①-⑳])/g, ', '],
   [/\\\$|\$/g, ' '],
   [/\\[()[\]]/g, ' '],
   [/\\&/g, '&'],
@@ -145,6 +150,9 @@ const commandRewrites: readonly (readonly [RegExp, string])[] = [
 /** Wrappers whose braces go and whose content stays. */
 const wrapper =
   /\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|bb|cal|tt)|mbox|hbox|boxed|fbox|operatorname|bm|pmb|emph|underline)\s*\{/;
+
+/** `\mathrm e`: a font for the next sign only. */
+const bareFont = /\\(?:text|math)(?:bf|it|rm|sf|tt|normal|cal)(?=\s+[a-zA-Z\d\\]|\d)/g;
 
 const numberSets: Readonly<Record<string, string>> = { R: 'ℝ', Z: 'ℤ', N: 'ℕ', Q: 'ℚ', C: 'ℂ' };
 
@@ -155,7 +163,7 @@ const blackboard =
 /** Plain notation of one answer: no `$`, sizing or font commands, one spelling per sign, single spaces.
  *  Grouping braces stay; set braces become `setOpen` and `setClose`. Linear in the length of the text. */
 export function plainMath(answer: string): string {
-  let text = rewriteCharacters(answer)
+  let text = bracedBoxes(rewriteCharacters(answer))
     .replace(/\\sqrt (\d+(?:\.\d+)?)/g, (match, digits: string) =>
       answer.includes('√') ? `\\sqrt{${digits}}` : match,
     )
@@ -169,12 +177,23 @@ export function plainMath(answer: string): string {
     blackboard,
     (_, braced: string, bare: string) => numberSets[braced ?? bare] ?? 'ℝ',
   );
-  text = unwrap(text);
+  text = unwrap(text).replace(bareFont, ' ');
   for (const [pattern, replacement] of commandRewrites) text = text.replace(pattern, replacement);
   text = text.replace(/\s+/g, ' ').trim();
   // The dots of 0.333... are no full stops.
   text = text.replace(/(?<=\d)\s*\.{3,}$/, '…');
-  return trimPunctuation(text);
+  text = trimPunctuation(text)
+    .replace(/^(["'])([^"']+)\1$/, '$2')
+    .replace(/^(?:approximately|approx\.?|about|around|roughly)\s+(?=[-+$€£\d\\.])/i, '');
+  return isDollars(answer) ? text.replace(/^([+-]?)\s*(?:US)?\s*(?=[+-]?[\d.]+)/, '$1$$') : text;
+}
+
+/** An amount as a whole: `\$5`, `$5` and `US$5`, but not the formula `$5$`. */
+function isDollars(answer: string): boolean {
+  if (!answer.includes('$')) return false;
+  const sign =
+    /^[\s$({]*(?:\\text\s*\{)?[+-]?\s*(?:US\s?)?\\?\$\s?[+-]?[\d.,\s\\!{}]+[\s$)}.]*$/.test(answer);
+  return sign && (answer.includes('\\$') || answer.split('$').length === 2);
 }
 
 /** Takes `\text{…}` and its kin off, innermost last, at most 200 of them. */
@@ -189,6 +208,15 @@ export function unwrap(text: string): string {
     rest = `${rest.slice(0, match.index)} ${inner} ${rest.slice(close + 1)}`;
   }
   return rest;
+}
+
+/** `\boxed 5` and `\boxed{5}` are one. */
+export function bracedBoxes(text: string): string {
+  if (!text.includes('box')) return text;
+  return text.replace(
+    /\\(boxed|fbox)(?:\s*(-?\d+(?:[.,]\d+)*)|\s+([A-Za-z])(?![A-Za-z]))/g,
+    (_, name: string, number?: string, letter?: string) => `\\${name}{${number ?? letter}}`,
+  );
 }
 
 /** Index of the `}` that closes the `{` at `open`, or the length of the text where none does. */
@@ -208,7 +236,7 @@ export function matchingBrace(text: string, open: number): number {
 
 function rewriteCharacters(text: string): string {
   let out = '';
-  for (const character of text) {
+  for (const character of withoutSmallCharacters(text)) {
     const code = character.codePointAt(0) ?? 0;
     // Full-width forms of ASCII, as Chinese and Japanese texts have them.
     if (code < 0x80) out += character;
@@ -217,6 +245,22 @@ function rewriteCharacters(text: string): string {
     else out += characterRewrites[character] ?? character;
   }
   return out;
+}
+
+/** Runs of raised characters are one power: 10²³ is 10^{23}, x⁻¹ is x^{-1}. */
+function withoutSmallCharacters(text: string): string {
+  if (!/\P{ASCII}/u.test(text)) return text;
+  const written = (run: string, small: string) =>
+    [...run].map((one) => plainOfRaised[small.indexOf(one)] ?? '').join('');
+  const group = (sign: string, inner: string) =>
+    inner.length === 1 ? `${sign}${inner}` : `${sign}{${inner}}`;
+  return text
+    .replace(
+      smallFraction,
+      (_, top: string, below: string) => ` ${written(top, raised)}/${written(below, lowered)}`,
+    )
+    .replace(raisedRun, (run) => group('^', written(run, raised)))
+    .replace(loweredRun, (run) => group('_', written(run, lowered)));
 }
 
 /** Zeros of the Arabic, Persian, Devanagari, Bengali and Thai digits; each is followed by its nine. */

@@ -2,7 +2,7 @@
 import { type Constant, evaluateConstant } from './constant.js';
 import { wordNumber } from './number-words.js';
 import { parseDecimal, type Rational, rational, toNumber } from './rational.js';
-import { percentSign, type Unit, unitNamed } from './units.js';
+import { currencySign, directionOf, percentSign, type Unit, unitNamed } from './units.js';
 import { isClock, isMathWord } from './words.js';
 
 export interface NumberReading extends Constant {
@@ -15,15 +15,22 @@ export interface NumberReading extends Constant {
   readonly ratio?: 'ratio' | 'clock';
   /** Written in a base of its own, as 1112_3. */
   readonly base?: number;
+  /** The parts of what may be no difference or quotient, but a range, score or date: 20-29, 2020-01-05. */
+  readonly chain?: readonly number[];
+  /** Where a word behind it says so: up, north, before. */
+  readonly direction?: string;
+  /** Holds π and no unit: as an angle, in radians. */
+  readonly isOfPi?: boolean;
 }
 
 /** Every number that `text` can be read as: none, one, or two where the comma is ambiguous.
  *  @param text plain notation (see `plainMath`) */
 export function readNumbers(written: string): NumberReading[] {
   const text = withoutScaleWords(written);
-  const special = infinite(text) ?? numeral(text) ?? ratio(text) ?? angle(text);
+  const special = infinite(text) ?? numeral(text) ?? ratio(text) ?? angle(text) ?? compound(text);
   if (special) return [special];
-  const { core, percent, unit } = splitUnit(withoutCurrency(text));
+  const amount = withoutCurrency(text);
+  const { core, percent, direction, unit = amount.unit } = splitUnit(amount.text);
   if (core === '') return [];
   const readings: NumberReading[] = [];
   for (const digits of withoutSeparators(core)) {
@@ -31,9 +38,24 @@ export function readNumbers(written: string): NumberReading[] {
       repeating(digits) ?? mixedNumber(digits) ?? wordNumber(digits) ?? evaluate(digits);
     if (!value) continue;
     const decimal = /\d\.\d|\.\d|\de[+-]?\d/i.test(digits);
-    readings.push({ kind: 'number', ...value, decimal, percent, ...(unit && { unit }) });
+    const chain = chainOf(digits);
+    readings.push({
+      kind: 'number',
+      ...value,
+      decimal,
+      percent,
+      ...(unit && { unit }),
+      ...(chain && { chain }),
+      ...(direction && { direction }),
+      ...(!unit && !percent && digits.includes('\\pi') && { isOfPi: true }),
+    });
   }
   return readings;
+}
+
+function chainOf(text: string): readonly number[] | undefined {
+  const isChain = /^\d+(?:\.\d+)?(?:(?:\s*-\s*\d+(?:\.\d+)?)+|(?:\/\d+){2,})$/.test(text);
+  return isChain ? text.split(/[-/]/).map(Number) : undefined;
 }
 
 const scales: Readonly<Record<string, string>> = {
@@ -44,8 +66,14 @@ const scales: Readonly<Record<string, string>> = {
   trillion: '12',
 };
 
-/** `1.5 million` and `3rd`. */
-function withoutScaleWords(text: string): string {
+const hanScales: Readonly<Record<string, string>> = { 百: '2', 千: '3', 万: '4', 亿: '8' };
+
+/** `1.5 million`, `5万` and `3rd`. */
+function withoutScaleWords(written: string): string {
+  const text = written.replace(
+    /(\d)\s*([百千万亿])(?![米克瓦])/g,
+    (_, digit: string, word: string) => `${digit}*10^{${hanScales[word]}}`,
+  );
   if (!/\d\s*[a-z]/i.test(text)) return text;
   return text
     .replace(
@@ -62,16 +90,31 @@ function evaluate(text: string): Constant | undefined {
   return evaluateConstant(text.replace(/(\d)[eE]([+-]?\d+)(?![\d.])/g, '$1*10^{$2}'));
 }
 
-function withoutCurrency(text: string): string {
-  return text
-    .replace(/^([+-]?)\s*(?:[€£¥₹₽]|US\$|USD|EUR|GBP|Rs\.?|RMB|CNY)\s*(?=[\d.])/i, '$1')
-    .replace(/\s*[€£¥₹₽]$/, '');
+const currencyBefore = new RegExp(
+  String.raw`^([+-]?)\s*(?:US|(?=\D))(${currencySign}|USD|EUR|GBP|Rs\.?|RMB|CNY)\s*(?=[+-]?[\d.])`,
+  'i',
+);
+const currencyBehind = new RegExp(String.raw`\s*(${currencySign})$`);
+
+function withoutCurrency(text: string): { text: string; unit?: Unit } {
+  const sign = (currencyBefore.exec(text)?.[2] ?? currencyBehind.exec(text)?.[1] ?? '').trim();
+  if (sign === '') return { text };
+  const unit = unitNamed(sign.toUpperCase());
+  const amount = text.replace(currencyBefore, '$1').replace(currencyBehind, '');
+  return { text: amount, ...(unit && { unit }) };
+}
+
+interface Quantity {
+  readonly core: string;
+  readonly percent: boolean;
+  readonly unit?: Unit;
+  readonly direction?: string;
 }
 
 /** Takes the unit off the end: percent, a known unit, or up to four unknown words ("13 apples"). */
-function splitUnit(text: string): { core: string; percent: boolean; unit?: Unit } {
+function splitUnit(text: string): Quantity {
   const tail =
-    /(?<=[\d)}\]°.!]|\\pi)\s*\*?\s*([%°a-zA-ZΩμµ][^\d+*=<>()[\]\\|]{0,40}(?:\^\s*\{?[23]\}?)?)$/.exec(
+    /(?<=[\d)}\]°.!]|\\pi)\s*\*?\s*([%°a-zA-ZΩμµ¢\p{Script=Han}][^\d+*=<>()[\]\\|]{0,40}(?:\^\s*\{?[23]\}?)?)$/u.exec(
       text,
     );
   const name = tail?.[1]?.replace(/[{}]/g, ' ').trim() ?? '';
@@ -90,9 +133,14 @@ function splitUnit(text: string): { core: string; percent: boolean; unit?: Unit 
   if (percentSign.test(name)) return { core, percent: true };
   const unit = unitNamed(name) ?? unitNamed(name.replace(/\s+/g, ''));
   if (unit) return { core, percent: false, unit };
-  return isCounted(name) && /[\s{]$/.test(text.slice(0, text.length - (tail[1]?.length ?? 0)))
-    ? { core, percent: false }
-    : { core: text, percent: false };
+  const share = /^(?:%|percent\b)\s*(.+)$/i.exec(name)?.[1];
+  const words = share ?? name;
+  const isApart = share !== undefined || /[\s{]$/.test(text.slice(0, -(tail[1]?.length ?? 0)));
+  if (!(isCounted(words) && isApart) && !/^\p{Script=Han}{1,6}$/u.test(words)) {
+    return { core: text, percent: false };
+  }
+  const direction = directionOf(words);
+  return { core, percent: share !== undefined, ...(direction && { direction }) };
 }
 
 /** "apples", "red balls": words, not the letters of a product. */
@@ -142,7 +190,7 @@ function mixedNumber(text: string): Constant | undefined {
 
 /** `3:4` as three quarters; what may be a time of day is marked. */
 function ratio(text: string): NumberReading | undefined {
-  const sides = /^([^:]{1,40}?)\s*(?::|\bto\b)\s*([^:]{1,40})$/.exec(text);
+  const sides = /^([^:]{1,40}?)\s*(?::|\bto\b|\bout of\b)\s*([^:]{1,40})$/.exec(text);
   const [, left = '', right = ''] = sides ?? [];
   if (!sides || !/^[\d.\s\\a-z{}^/()]+$/.test(left + right)) return undefined;
   const [a, b] = [evaluateConstant(left), evaluateConstant(right)];
@@ -156,6 +204,8 @@ function ratio(text: string): NumberReading | undefined {
     approximate: a.approximate / b.approximate,
     ...(exact && { exact }),
     ratio: isClock(text) ? 'clock' : 'ratio',
+    // 20 to 29, or the hour and minute of a time.
+    ...((!text.includes(':') || isClock(text)) && { chain: [a.approximate, b.approximate] }),
   };
 }
 
@@ -197,15 +247,40 @@ function angle(text: string): NumberReading | undefined {
   return exact && { ...fromExact(exact), ...(unit && { unit }) };
 }
 
-/** `0.1\overline{6}`, `0.\dot{3}` and `0.333...` */
+/** `1 h 30 min` and `5 feet 6 inches`: units of one dimension, each smaller than the one before. */
+function compound(text: string): NumberReading | undefined {
+  if (text.length > 80 || !/^-?\d+\s*\p{L}+[\s,]*\S.*\d/u.test(text)) return undefined;
+  const pieces = text
+    .replace(/^-/, '')
+    .split(/\s*(?:,|\band\b)\s*|(?<=\p{L})\s*(?=\d)/u)
+    .map((piece) => /^(\d+(?:\.\d+)?)\s*(\p{L}+)$/u.exec(piece));
+  let total = 0;
+  let first: Unit | undefined;
+  let last: Unit | undefined;
+  for (const piece of pieces) {
+    const unit = unitNamed(piece?.[2] ?? '');
+    const isNext =
+      unit && (!last || (unit.dimension === last.dimension && unit.factor < last.factor));
+    if (!isNext) return undefined;
+    total += Number(piece?.[1]) * unit.factor;
+    first ??= unit;
+    last = unit;
+  }
+  if (!first || first === last) return undefined;
+  const size = total / first.factor;
+  const approximate = text.startsWith('-') ? -size : size;
+  return { ...plain, approximate, unit: first, decimal: text.includes('.') };
+}
+
+/** `0.1\overline{6}`, `0.\dot{3}`, `0.(3)` and `0.333...` */
 function repeating(text: string): Constant | undefined {
   const match =
-    /^(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*\{\s*(\d{1,40})\s*\}|\\(?:overline|bar|dot)\s*(\d))$/.exec(
+    /^(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*\{\s*(\d{1,40})\s*\}|\\(?:overline|bar|dot)\s*(\d)|\((\d{1,40})\))$/.exec(
       text,
     ) ?? /^(-?)(\d*)\.(\d*?)(\d{1,12}?)\4{2,}\s*…$/.exec(text);
   if (!match) return undefined;
   const [, sign, whole = '', fixed = '', block] = match;
-  const cycle = block ?? match[5] ?? '';
+  const cycle = block ?? match[5] ?? match[6] ?? '';
   const nines = 10n ** BigInt(cycle.length) - 1n;
   const shift = 10n ** BigInt(fixed.length);
   const size = BigInt(`${whole}${fixed}` || '0') * nines + BigInt(cycle);

@@ -1,5 +1,6 @@
 /** What an answer can mean: a number, a letter, a collection, an equation, a set, words, or an
  *  expression in variables. */
+import { sameNumber } from './compare-numbers.js';
 import { evaluateConstant } from './constant.js';
 import type { Expression } from './expression/ast.js';
 import { parseExpression } from './expression/parse.js';
@@ -74,7 +75,7 @@ export function readAnswer(answer: string): Reading[] {
 
 function read(text: string, depth: number): Reading[] {
   if (text === '') return [];
-  const letter = /^\(?\s*([A-Za-z])\s*[).:]?$/.exec(text)?.[1];
+  const letter = /^(?:(?:[Oo]ption|[Cc]hoice)\s+)?\(?\s*([A-Za-z])\s*[).:]?$/.exec(text)?.[1];
   if (letter) return [{ kind: 'letter', letter: letter.toUpperCase(), written: letter }];
   // "B. 5 cm" is the letter and its text.
   const lettered =
@@ -83,6 +84,8 @@ function read(text: string, depth: number): Reading[] {
     const written = lettered[1] ?? lettered[2] ?? '';
     return [{ kind: 'letter', letter: written, written }, ...read(lettered[3] ?? '', depth + 1)];
   }
+  const stated = depth === 0 ? withoutRestatement(text) : undefined;
+  if (stated !== undefined) return read(stated, depth + 1);
   const numbers = readNumbers(text);
   if (numbers.length > 0 && !/[,;:]|\b(?:and|or)\b/.test(text)) return numbers;
   const readings: Reading[] = [...numbers];
@@ -96,7 +99,29 @@ function read(text: string, depth: number): Reading[] {
   if (readings.length > 0) return readings;
   // YES is a word, ABE a triangle.
   const isCapitals = /^[A-Z]{2,}(?: [A-Z\d]+)*$/.test(text) && /[AEIOU]/.test(text);
-  return isCapitals ? [symbolic(text), { kind: 'text', folded: foldText(text) }] : [symbolic(text)];
+  if (isCapitals) readings.push({ kind: 'text', folded: foldText(text) });
+  return [symbolic(text), ...readings, ...chosenLetters(text)];
+}
+
+/** The choices of `ABD`, in their order; `DBA` is a product or an angle. */
+function chosenLetters(text: string): Reading[] {
+  const letters = /^[A-H]{2,8}$/.test(text) ? [...text] : [];
+  const isAscending = letters.every(
+    (one, index) => index === 0 || one > (letters[index - 1] ?? ''),
+  );
+  if (letters.length === 0 || !isAscending) return [];
+  const items = letters.map((letter): Reading[] => [{ kind: 'letter', letter, written: letter }]);
+  return [collection('', '', items, text)];
+}
+
+/** "3/5 (or 0.6)", "four (4)" and "2.5 h (2 h 30 min)" say their value twice. */
+function withoutRestatement(text: string): string | undefined {
+  const [, first = '', second = ''] = /^([^()]{1,80}?)\s+\(([^()]{1,80})\)$/.exec(text) ?? [];
+  if (first === '') return undefined;
+  if (/^(?:or|≈|i\.e\.|that is|about|approximately|approx\.)[\s\d\\]/i.test(second)) return first;
+  if (!/[a-z]{2}|°/i.test(first)) return undefined;
+  const [values, others] = [readNumbers(first), readNumbers(second)];
+  return values.some((one) => others.some((two) => sameNumber(one, two, {}))) ? first : undefined;
 }
 
 /** Letters of variables side by side: `xyz` may be a product. */
@@ -139,6 +164,10 @@ function readParts(text: string, depth: number): Reading[] {
   if (inner !== undefined && text.startsWith('{')) return readBraced(inner, depth);
   const matrix = readMatrix(text, depth);
   if (matrix) return matrix;
+  const vector = /^<([^<>]+,[^<>]+)>$/.exec(text)?.[1];
+  if (vector !== undefined) return read(`(${vector})`, depth + 1);
+  const point = readPoint(text, depth);
+  if (point) return [point];
   const union = readUnion(text, depth);
   if (union) return union;
   const collections = readCollections(text, depth);
@@ -146,6 +175,15 @@ function readParts(text: string, depth: number): Reading[] {
   const set = collections.length === 0 || text[0] === setOpen ? readSet(text) : undefined;
   if (set) return [...collections, { kind: 'set', set }];
   return collections.length > 0 ? collections : (readPlusMinus(text, depth) ?? []);
+}
+
+/** `A(1, 2)` is the point (1, 2) and its name. */
+function readPoint(text: string, depth: number): Reading | undefined {
+  const [, name, rest = ''] = /^([A-Z]'?(?:_\{?\w\}?)?)\s*(\(.+,.+\))$/.exec(text) ?? [];
+  if (name === undefined || bracketed(rest, '(', ')') === undefined) return undefined;
+  const value = read(rest, depth + 1);
+  const statement: Statement = { terms: [name, rest], operators: ['='], isRounded: false };
+  return { kind: 'assignment', name: { text: name, isLetter: true }, value, statement };
 }
 
 function readRatio(text: string): Reading | undefined {
@@ -240,6 +278,8 @@ function readMatrix(text: string, depth: number): Reading[] | undefined {
   const match = environment.exec(text);
   if (!match) return undefined;
   const [, before = '', name = '', body = ''] = match;
+  const isSystem = name === 'array' && before.trim() === setOpen;
+  if (isSystem) return readMatrix(text.replace(before, '').replaceAll('array', 'cases'), depth);
   const factor = before
     .trim()
     .replace(/[[({*|]+$/, '')
@@ -344,9 +384,23 @@ function readCollection(
       ? []
       : [collection('{', '}', items, text)];
   }
+  const rows = open === '[' && close === ']' ? rowsOf(items) : undefined;
+  if (rows) return [collection('(', ')', rows, text)];
   const whole = collection(open === '[' ? '[' : '(', close === ']' ? ']' : ')', items, text);
   // Brackets around a single value only group it.
   return parts.length === 1 ? [...(items[0] ?? [])] : [whole];
+}
+
+/** `[[1, 2], [3, 4]]` is a matrix, whose rows are tuples here. */
+function rowsOf(items: readonly (readonly Reading[])[]): Reading[][] | undefined {
+  const rows = items.flatMap((item) =>
+    item.flatMap((one) =>
+      one.kind === 'collection' && one.open === '[' && one.close === ']'
+        ? [[{ ...one, open: '(', close: ')' } as const]]
+        : [],
+    ),
+  );
+  return rows.length === items.length && rows.length > 1 ? rows : undefined;
 }
 
 interface Brackets {

@@ -57,6 +57,7 @@ export function isMathWord(word: string): boolean {
 /** Whether words of a language stand between or beside formulas; "and" and "or" only join them.
  *  @param text plain notation */
 export function isProse(text: string): boolean {
+  if (/\p{Script=Han}/u.test(text)) return true;
   const words =
     text.replace(/\\(?:begin|end)\s*\{[a-z*]*\}|\\[a-zA-Z]+/g, ' ').match(/[A-Za-z]{3,}/g) ?? [];
   return words.some(
@@ -75,15 +76,20 @@ export function isClock(text: string): boolean {
 
 /** Case, punctuation, articles and spacing don't make words differ. */
 export function foldText(text: string): string {
-  return text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replace(/\\[a-z]+/g, ' ')
-    .replace(/['’]/g, '')
-    .replace(/(\d)\s*([ap])\.?\s?m\b\.?/g, '$1 $2m')
-    .replace(/[^\p{L}\p{N}:/.%°-]+/gu, ' ')
-    .replace(/(?<!\d)\.|\.(?!\d)/g, ' ')
-    .replace(/\b(?:the|an|a)\b(?=\s+\S)/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim();
+  return (
+    text
+      .normalize('NFKC')
+      .toLowerCase()
+      .replace(/\\[a-z]+/g, ' ')
+      .replace(/['’]/g, '')
+      .replace(/(\d)\s*([ap])\.?\s?m\b\.?/g, '$1 $2m')
+      .replace(/[^\p{L}\p{N}:/.%°-]+/gu, ' ')
+      .replace(/(?<!\d)\.|\.(?!\d)/g, ' ')
+      .replace(/\b(?:the|an|a)\b(?=\s+\S)/g, ' ')
+      // Times: 09:05 am, 9 am.
+      .replace(/(?<![\d:.])0(?=\d:\d\d)/g, '')
+      .replace(/(?<![\d:.])(\d{1,2}) ([ap]m)\b/g, '$1:00 $2')
+      .replace(/\s+/g, ' ')
+      .trim()
+  );
 }

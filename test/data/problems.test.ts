@@ -78,6 +78,16 @@ describe('the reader of problem files', () => {
     expect(problemsOf(await read(await write(JSON.stringify(list), 'p.json')))).toHaveLength(2);
   });
 
+  it('reads a JSON array under the name of JSONL, and a bad line that is a list as one bad line', async () => {
+    const list = [good, { ...good, id: 'p2' }];
+    for (const text of [JSON.stringify(list), JSON.stringify(list, null, 2)]) {
+      expect(problemsOf(await read(await write(text, 'array.jsonl')))).toHaveLength(2);
+    }
+    const items = await read(await write(`[1, 2]\n${JSON.stringify(good)}`, 'lines.jsonl'));
+    expect(items).toHaveLength(2);
+    expect(problemsOf(items)).toHaveLength(1);
+  });
+
   it('reads an object of problems by id', async () => {
     const { id: _, ...rest } = good;
     const path = await write(JSON.stringify({ x: rest, y: rest }, null, 1), 'p.json');

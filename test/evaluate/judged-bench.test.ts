@@ -142,3 +142,26 @@ it('how step scores are aggregated decides pairs', async () => {
   expect(await accuracy('mean')).toBe(0.5);
   expect(await accuracy('last')).toBe(0);
 });
+
+it('an unscored solution loses to one with a negative score, and ties with another', async () => {
+  const set = findJudgedSet('vl-reward-bench') as JudgedSet;
+  const pair = (id: string, response: string[]) => ({
+    id,
+    query: 'What?',
+    response,
+    human_ranking: [0, 1],
+  });
+  const file = writeJsonl(join(folder, 'unscored.jsonl'), [
+    pair('x', ['good', 'none']),
+    pair('y', ['none', 'none']),
+  ]);
+  const items = await readJudgedSet(set, [file]);
+  // ln 0.1 is -2.3, below the -1 that once stood for no score.
+  const scorer = fakeScorer((step) => (step === 'good' ? 0.1 : Number.NaN));
+  const by = { ...settings, aggregation: { aggregation: 'sumLog', window: 0 } as const };
+  const report = await measureJudged(set, items, by, {
+    scorer,
+    signal: new AbortController().signal,
+  });
+  expect(report.pairAccuracy?.mean).toBe(0.75);
+});

@@ -46,6 +46,7 @@ it('counts what has no response and what no problem has, and takes the last of t
     total: 2,
     missing: 1,
     unknown: 1,
+    repeated: 1,
     accuracy: 0.5,
   });
   expect(result.problems[1]).toMatchObject({ extraction: null, prediction: null });
@@ -98,4 +99,12 @@ it('reads an object of records by id, as MathVista publishes its results, and na
   ]);
   const bad = writeJsonl(join(folder, 'bad.jsonl'), [{ id: '1', response: 'x' }, { id: '2' }]);
   await expect(readResponses(bad)).rejects.toThrow(/bad\.jsonl, record 2: expected/);
+});
+
+it('reads responses with a byte order mark, CRLF, and a single one under another name', async () => {
+  const path = join(folder, 'windows.jsonl');
+  writeFileSync(path, '\uFEFF{"id": 1, "response": "x"}\r\n\r\n{"id": 2, "response": "y"}\r\n');
+  expect((await readResponses(path)).map(({ id }) => id)).toEqual(['1', '2']);
+  const one = writeJsonl(join(folder, 'one.jsonl'), [{ id: 1, model_response: 'x' }]);
+  expect(await readResponses(one)).toEqual([{ id: '1', response: 'x' }]);
 });

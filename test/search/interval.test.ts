@@ -33,3 +33,9 @@ it('mirrors when right and wrong change places', () => {
   expect(low).toBeCloseTo(1 - mirroredHigh, 5);
   expect(high).toBeCloseTo(1 - mirroredLow, 5);
 });
+
+it('is no other one from memory, however many trials there are', () => {
+  const small = credibleInterval(2, 4_464);
+  // 1 * 65,536 + 70,000 is 2 * 65,536 + 4,464.
+  expect(credibleInterval(1, 70_000)[1]).toBeLessThan(small[0]);
+});

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { ANSWER_SETS, answerSetNamed, readSet } from '../../src/sets/index.js';
+import { compareAnswers, type Gold } from '../../src/verify/equivalence.js';
 import { createComparer } from '../../src/verify/index.js';
 import { temporaryFolder, writeJsonl } from '../support/cli.js';
 import { SET_SAMPLES, type SetSample } from './samples.js';
@@ -95,4 +96,27 @@ it('DynaMath: a seed problem counts in the worst case if all its variants are ri
     })),
   );
   expect(metrics).toEqual([{ name: 'worst-case accuracy', value: 0.5, total: 2 }]);
+});
+
+it('OlympiadBench: several answers are no number, and may come in any order', async () => {
+  const set = answerSetNamed('olympiad-bench');
+  const record = { question: 'Which?', subject: 'Math', final_answer: ['1', '2'], id: 1 };
+  const [problem] = await readSet(set, [writeJsonl(join(folder, 'several.jsonl'), [record])]);
+  const checks = {
+    compare: async (gold: Gold, predicted: string) => compareAnswers(gold, predicted),
+  };
+  const verdict = async (answer: string) =>
+    (await set.score(answer, problem as never, checks)).verdict;
+  expect(await verdict('2, 1')).toBe('correct');
+  expect(await verdict('2,1')).toBe('correct');
+  expect(await verdict('12')).toBe('wrong');
+});
+
+it('LogicVista: letters in the reason are not chosen, and the last statement counts', async () => {
+  const set = answerSetNamed('logic-vista');
+  const record = { question: 'Which of A, B, C or D?', answer: 'A', id: 1 };
+  const [problem] = await readSet(set, [writeJsonl(join(folder, 'reason.jsonl'), [record])]);
+  const extract = (response: string) => set.extract(response, problem as never);
+  expect(extract('The answer is A because B and C are mirrored.')).toBe('A');
+  expect(extract('The answer is B and C.\n\nNo, wait. The answer is A and D.')).toBe('A, D');
 });

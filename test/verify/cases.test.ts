@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareAnswers } from '../../src/verify/equivalence.js';
 import { collectionCases } from './cases/collections.js';
+import { everydayCases } from './cases/everyday.js';
 import { expressionCases } from './cases/expressions.js';
 import { mixedCases } from './cases/mixed.js';
 import { numberCases } from './cases/numbers.js';
@@ -14,6 +15,7 @@ const tables: readonly CaseTable[] = [
   expressionCases,
   mixedCases,
   spellingCases,
+  everydayCases,
 ];
 
 for (const [category, { equal, different }] of tables.flatMap((table) => Object.entries(table))) {

@@ -28,6 +28,8 @@ describe('looking for the mark of a final answer', () => {
       'word',
       'x',
       '答案',
+      '故选',
+      '因此选择A',
     ];
     const marks = [' ', '\n', '*', '**', '#', '_', '.', '!', ':', '：', ' is ', '是', '5', '42 cm'];
     const found = [...texts([...words, ...marks], 12, 3_000)].flatMap((text) => {

@@ -19,7 +19,7 @@ const foreign = new Set(
 );
 
 /** Commands that end a factor. */
-const separators = new Set(['\\mod', '\\bmod', '\\choose', '\\rfloor', '\\rceil']);
+const separators = new Set(['\\mod', '\\bmod', '\\choose', '\\over', '\\rfloor', '\\rceil']);
 
 /** Decorations of a symbol: they are part of its name. */
 const decorations = new Set(
@@ -58,7 +58,8 @@ class ExpressionParser {
   constructor(private readonly tokens: Token[]) {}
 
   whole(): Expression {
-    const expression = this.sum();
+    const top = this.sum();
+    const expression = this.take('\\over') ? call('divide', top, this.sum()) : top;
     if (this.position < this.tokens.length) throw new Unreadable();
     return expression;
   }
@@ -188,12 +189,13 @@ class ExpressionParser {
     }
   }
 
-  /** `{…}`, which may hold TeX's `a \choose b`. */
+  /** `{…}`, which may hold TeX's `a \choose b` or `a \over b`. */
   private group(): Expression {
     const { bars } = this;
     this.bars = 0;
     let inner = this.sum();
     if (this.take('\\choose')) inner = call('binomial', inner, this.sum());
+    else if (this.take('\\over')) inner = call('divide', inner, this.sum());
     this.expect('}');
     this.bars = bars;
     return inner;
@@ -396,9 +398,10 @@ class ExpressionParser {
       this.position++;
       return { kind: 'symbol', name: token.text };
     }
-    // `\frac13` is one third, but calculators write 2^10.
-    const before = this.tokens[this.position - 1];
-    if (token?.kind === 'number' && before?.text !== '^' && /^\d\d+$/.test(token.text)) {
+    // `\frac13` is one third, but calculators write 2^10 and 2^-10.
+    const [sign, caret] = [this.peek(-1), this.peek(-2)];
+    const isPower = sign === '^' || (sign === '-' && caret === '^');
+    if (token?.kind === 'number' && !isPower && /^\d\d+$/.test(token.text)) {
       this.tokens.splice(
         this.position,
         1,
