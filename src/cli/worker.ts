@@ -10,7 +10,7 @@ import { openaiOptions } from '../policy/openai/options.js';
 import { simulatedOptions } from '../policy/simulated.js';
 import type { WorkerOverrides } from '../queue/models.js';
 import { type WorkerOptions, workerOptions } from '../queue/options.js';
-import type { WorkerSnapshot, WorkerSummary } from '../queue/worker.js';
+import type { WorkerSnapshot, WorkerSummary } from '../queue/worker-activity.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { endSoon } from './exit.js';
 import { showLine } from './live-line.js';

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { LabelSummary } from '../../src/cli/label.js';
-import type { WorkerSummary } from '../../src/queue/worker.js';
+import type { WorkerSummary } from '../../src/queue/worker-activity.js';
 import { sendTexts, startScriptedServer } from '../policy/openai/scripted-server.js';
 import {
   readJsonl,
