@@ -13,6 +13,7 @@ import { addLabelBenchFlags, parseLabelBenchOptions } from './bench-options.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
 import { openStoredModels } from './stored-models.js';
@@ -72,7 +73,7 @@ async function benchLabels(
   }
   const dir = resolve(given.out);
   const { problems } = await loadSet(set, dir, all, io.signal);
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const log = writeLog;
   const request = { all, needsScorer: false, needsCritic: false };
   const started = performance.now();
   const open = await openStoredModels(request, dir, { signal: io.signal, log });

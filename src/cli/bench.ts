@@ -22,6 +22,7 @@ import { loadSet } from './bench-set.js';
 import { openSetGrading, type SetPorts } from './bench-set-grading.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
 import { openSolveModels, type SolveModels } from './solve-models.js';
@@ -97,7 +98,7 @@ export async function benchRun(
   const dir = resolve(given.out);
   const { problems, digest, official } = await loadSet(set, dir, all, io.signal);
   const needs = cells.flatMap((cell) => cell.needs);
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const log = writeLog;
   const request = {
     all:
       official && /^https?:/.test(all.policy)

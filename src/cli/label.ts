@@ -27,6 +27,7 @@ import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { EXIT, endSoon } from './exit.js';
 import { type AllLabelOptions, addLabelFlags, parseLabelOptions } from './label-options.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import { policySettings } from './policy-flags.js';
 import { durationText, type Progress, showProgress } from './progress.js';
@@ -46,7 +47,7 @@ export function labelCommand(io: CommandIo): Command {
     const summary = await label(problems, given.out, options, {
       signal: io.signal,
       quiet: given.quiet === true,
-      log: (line) => process.stderr.write(`${line}\n`),
+      log: writeLog,
     });
     if (given.json) process.stdout.write(`${JSON.stringify({ out: given.out, ...summary })}\n`);
     else process.stderr.write(`${summaryText(summary, given.out)}\n`);

@@ -5,17 +5,18 @@ import { emptyUsage } from '../../search/budget.js';
 import { errorMessage } from '../../search/errors.js';
 import type { TreeJson } from '../../search/labels/tree-json.js';
 import { packageVersion } from '../config/version.js';
-import { sleep, within } from '../policy/sleep.js';
+import { sleep } from '../policy/sleep.js';
 import { Gate } from '../runtime/gate.js';
 import type { Growth, Labeller, LabellerSnapshot, LabelTask } from '../runtime/labeller.js';
 import type { RunStore } from '../runtime/run-store.js';
 import { ResultCollector } from './collect.js';
+import { Fleet } from './fleet.js';
 import { type HandedOut, HandOut, type Insist } from './hand-out.js';
 import { jobIdOf } from './job.js';
 import { JOBS_PREFIX, runKeys } from './keys.js';
 import { type ReconcilePlace, reconcile } from './reconcile.js';
-import { insist, type RedisLink } from './redis.js';
-import { liveWorkers, type WorkerFacts } from './registry.js';
+import { beforeEnd, insist, type RedisLink } from './redis.js';
+import { liveWorkers } from './registry.js';
 import { publishedSpec, type RunSpec } from './spec.js';
 
 export interface CoordinatorSettings {
@@ -26,6 +27,8 @@ export interface CoordinatorSettings {
   readonly spec: RunSpec;
   readonly keepReplies: boolean;
   readonly signal: AbortSignal;
+  /** Tells of no workers that come and go, only of what is wrong. */
+  readonly quiet: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -53,12 +56,13 @@ export class QueueLabeller implements Labeller {
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
   private run: OpenedRun | null = null;
-  private workers: readonly WorkerFacts[] = [];
+  private readonly fleet: Fleet;
   private readonly warned = new Set<string>();
   private looking: Promise<void> = Promise.resolve();
 
   constructor(private readonly settings: CoordinatorSettings) {
-    const { link, queueName, window, signal } = settings;
+    const { link, queueName, window, signal, quiet, log } = settings;
+    this.fleet = new Fleet(packageVersion(), quiet ? () => {} : log);
     this.gate = new Gate(window || LEAST_WINDOW);
     this.queue = new Queue(queueName, { connection: link.redis, prefix: JOBS_PREFIX });
     // The link has said it already.
@@ -118,23 +122,11 @@ export class QueueLabeller implements Labeller {
   }
 
   snapshot(): LabellerSnapshot {
-    const sum = (pick: (worker: WorkerFacts) => number) =>
-      this.workers.reduce((total, worker) => total + pick(worker), 0);
-    const live = (worker: WorkerFacts) => worker.live[this.run?.runId ?? ''];
     return {
-      active: Math.min(
-        this.entries.size,
-        sum((worker) => worker.active),
-      ),
-      inFlight: sum((worker) => worker.inFlight),
-      maxInFlight: sum((worker) => worker.maxInFlight),
-      waiting: sum((worker) => worker.waiting),
-      unseenRollouts: sum((worker) => live(worker)?.rollouts ?? 0),
-      unseenTokens: sum((worker) => live(worker)?.tokens ?? 0),
+      ...this.fleet.snapshot(this.entries),
       queue: {
-        workers: this.workers.length,
+        workers: this.fleet.workers().length,
         handedOut: this.entries.size,
-        rolloutsPerSecond: sum((worker) => worker.rolloutsPerSecond),
         trouble: this.settings.link.trouble(),
       },
     };
@@ -143,26 +135,33 @@ export class QueueLabeller implements Labeller {
   async stats(): Promise<Record<string, unknown>> {
     return {
       queue: this.settings.link.shown,
-      workers: this.workers.map(({ name, concurrency, active, maxInFlight, rolloutsPerSecond }) => {
-        return { name, concurrency, active, maxInFlight, rolloutsPerSecond };
-      }),
+      workers: this.fleet
+        .workers()
+        .map(({ name, concurrency, active, maxInFlight, rolloutsPerSecond }) => {
+          return { name, concurrency, active, maxInFlight, rolloutsPerSecond };
+        }),
     };
   }
 
   /** Takes back what no worker has begun, so that an interrupted run leaves no work behind; what has
    *  been begun is finished by its worker and collected by the next start. */
   async close(): Promise<void> {
-    await within(CLOSE_MS, Promise.all(this.acknowledging));
+    const { link } = this.settings;
+    await beforeEnd(link, CLOSE_MS, Promise.all(this.acknowledging));
     this.stop.abort(new DOMException('closed', 'AbortError'));
     await this.looking.catch(() => {});
-    if (this.run) await within(CLOSE_MS, this.leaveRun(this.run));
-    await within(CLOSE_MS, this.queue.close());
-    await this.settings.link.close();
+    if (this.run) await beforeEnd(link, CLOSE_MS, this.leaveRun(this.run));
+    await beforeEnd(link, CLOSE_MS, this.queue.close());
+    await link.close();
   }
 
   private async leaveRun({ handOut }: OpenedRun): Promise<void> {
     if (this.entries.size === 0) await handOut.retire();
-    await handOut.withdraw(this.entries.values());
+    const left = await handOut.withdraw(this.entries.values());
+    if (left === 0 || this.settings.quiet) return;
+    this.settings.log(
+      `${left} problem${left === 1 ? '' : 's'} at workers go on there; the next start collects the results (within a week)`,
+    );
   }
 
   private openRun(runId: string, store: RunStore): OpenedRun {
@@ -202,22 +201,11 @@ export class QueueLabeller implements Labeller {
   /** Which workers are there; and what is handed out against what Redis has. */
   private async compare({ reconcilePlace }: OpenedRun): Promise<void> {
     const { link, queueName } = this.settings;
-    this.workers = await this.insist(() => liveWorkers(link.redis, queueName));
-    this.adjust();
-    await reconcile(this.entries, reconcilePlace);
-  }
-
-  private adjust(): void {
-    const places = this.workers.reduce((sum, { concurrency }) => sum + concurrency, 0);
+    this.fleet.update(await this.insist(() => liveWorkers(link.redis, queueName)));
     if (this.settings.window === 0) {
-      this.gate.resize(Math.max(LEAST_WINDOW, WINDOW_PER_PLACE * places));
+      this.gate.resize(Math.max(LEAST_WINDOW, WINDOW_PER_PLACE * this.fleet.places()));
     }
-    for (const { name, version } of this.workers) {
-      if (version === packageVersion()) continue;
-      this.warn(
-        `worker ${name} is Steptree ${version}, this run ${packageVersion()}: it can't help`,
-      );
-    }
+    await reconcile(this.entries, reconcilePlace);
   }
 
   private warn(line: string): void {

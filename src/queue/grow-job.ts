@@ -62,7 +62,6 @@ export class JobGrower {
     if (losses >= SUSPECT_LOSSES) active.endTurn = await this.suspects.take(place.signal);
     const how = await insist(() => scripts.try(keys, jobId, token), place);
     if (how === 'taken' || how === 'unwanted') throw new JobLost(how);
-    active.tried = how === 'mine';
   }
 
   private async grow(

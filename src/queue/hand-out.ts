@@ -101,14 +101,17 @@ export class HandOut {
     for (const jobId of this.leftovers) await this.place.insist(() => this.removeJob(jobId));
   }
 
-  /** Takes back what no worker has begun. */
-  async withdraw(entries: Iterable<HandedOut>): Promise<void> {
+  /** Takes back what no worker has begun. @returns how many problems workers go on with */
+  async withdraw(entries: Iterable<HandedOut>): Promise<number> {
     const { redis, queue, keys } = this.place;
+    let left = 0;
     for (const { jobId } of entries) {
       const removed = await queue.remove(jobId);
       // Its replies stay: another start finds them.
       if (removed === 1) await redis.srem(keys.wanted, jobId);
+      else left++;
     }
+    return left;
   }
 
   /** Late workers shall find that nothing is wanted any more; after an hour nobody is late. */

@@ -1,7 +1,6 @@
 /** What a worker has done and does now: for its own live line, and for runs with every heartbeat. */
 import { emptyUsage } from '../../search/budget.js';
 import type { Usage } from '../../search/types.js';
-import { packageVersion } from '../config/version.js';
 import type { OpenRun } from './models.js';
 import type { WorkerFacts } from './registry.js';
 
@@ -29,10 +28,7 @@ export interface WorkerSnapshot extends WorkerSummary {
 
 /** A job that a worker has. */
 export interface ActiveJob {
-  readonly runId: string;
   usage: Readonly<Usage>;
-  /** Whether a loss would count. */
-  tried: boolean;
   /** Lets the next suspect try. */
   endTurn: () => void;
 }
@@ -40,6 +36,7 @@ export interface ActiveJob {
 export interface WorkerIdentity {
   readonly id: string;
   readonly name: string;
+  readonly version: string;
   /** Problems at once. */
   readonly concurrency: number;
 }
@@ -62,8 +59,8 @@ export class WorkerActivity {
     return this.jobs.size;
   }
 
-  begin(jobId: string, runId: string): ActiveJob {
-    const job = { runId, usage: emptyUsage(), tried: false, endTurn: () => {} };
+  begin(jobId: string): ActiveJob {
+    const job = { usage: emptyUsage(), endTurn: () => {} };
     this.jobs.set(jobId, job);
     return job;
   }
@@ -106,16 +103,14 @@ export class WorkerActivity {
 
   /** For the runs. @param leaving a worker that leaves takes no more */
   facts(leaving: boolean): WorkerFacts {
-    const live: Record<string, { rollouts: number; tokens: number }> = {};
-    for (const { runId, usage } of this.jobs.values()) {
-      live[runId] ??= { rollouts: 0, tokens: 0 };
-      live[runId].rollouts += usage.rollouts;
-      live[runId].tokens += usage.policyTokens;
-    }
+    const live = Object.fromEntries(
+      [...this.jobs].map(([jobId, { usage }]) => [
+        jobId,
+        { rollouts: usage.rollouts, tokens: usage.policyTokens },
+      ]),
+    );
     return {
-      id: this.worker.id,
-      name: this.worker.name,
-      version: packageVersion(),
+      ...this.worker,
       concurrency: leaving ? 0 : this.worker.concurrency,
       active: this.active,
       ...this.places(),

@@ -3,13 +3,14 @@ import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { type Job, WaitingError, Worker } from 'bullmq';
 import { errorMessage } from '../../search/index.js';
-import { sleep, within } from '../policy/sleep.js';
+import { packageVersion } from '../config/version.js';
+import { sleep } from '../policy/sleep.js';
 import { JobGrower } from './grow-job.js';
 import type { JobData } from './job.js';
 import { JobLost, type JobPlace } from './job-replies.js';
 import { JOBS_PREFIX, runKeys } from './keys.js';
 import { type OpenRun, OpenRuns, openRun, type WorkerOverrides } from './models.js';
-import { insist, type RedisLink } from './redis.js';
+import { beforeEnd, insist, type RedisLink } from './redis.js';
 import { deregister } from './registry.js';
 import { QueueScripts } from './scripts.js';
 import { type PublishedSpec, readSpec } from './spec.js';
@@ -32,7 +33,9 @@ export interface WorkerSettings {
 
 /** Heartbeats a lock's time. */
 const BEATS = 3;
-const MAX_BEAT_MS = 5_000;
+const MAX_BEAT_MS = 1_000;
+/** A worker that has been silent for so long counts as gone, if its locks don't run out before. */
+const MAX_KEPT_MS = 15_000;
 const CLOSE_MS = 5_000;
 const SAY_AGAIN_MS = 30_000;
 
@@ -61,7 +64,10 @@ export class QueueWorker {
     this.runs = new OpenRuns((specHash, runId) => this.open(specHash, runId));
     const { id: own, name, runs } = this;
     const { concurrency, maxFailuresInARow } = settings;
-    this.activity = new WorkerActivity({ id: own, name, concurrency }, () => runs.opened());
+    const version = packageVersion();
+    this.activity = new WorkerActivity({ id: own, name, version, concurrency }, () =>
+      runs.opened(),
+    );
     this.grower = new JobGrower({ runs, activity: this.activity, maxFailuresInARow });
     setMaxListeners(0, this.handBack.signal);
   }
@@ -91,7 +97,7 @@ export class QueueWorker {
     const timer = setInterval(() => this.beat(), Math.min(MAX_BEAT_MS, lockMs / BEATS));
     this.beat();
     log(
-      `worker ${this.name} serves queue ${queueName} at ${link.shown}: ${concurrency} problems at once`,
+      `worker ${this.name} serves queue ${queueName} at ${link.shown}: ${problems(concurrency)} at once`,
     );
     await new Promise<void>((resolve) => {
       if (this.draining.signal.aborted) resolve();
@@ -110,39 +116,41 @@ export class QueueWorker {
   }
 
   private async drain(worker: Worker<JobData>): Promise<void> {
-    const { drainMs, log } = this.settings;
+    const { link, drainMs, log } = this.settings;
+    // Tells the runs that no more is taken here.
+    this.beat();
     await worker.pause(true);
-    if (this.activity.active > 0 && !this.fatal) {
-      log(
-        `draining: ${this.activity.active} problems have ${Math.round(drainMs / 1000)} s to finish`,
-      );
+    if (this.activity.active > 0 && drainMs > 0 && !this.fatal) {
+      log(`${problems(this.activity.active)} may end within ${Math.round(drainMs / 1000)} s`);
       const deadlineMs = performance.now() + drainMs;
       while (this.activity.active > 0 && performance.now() < deadlineMs) await sleep(50);
     }
-    if (this.activity.active > 0) log(`handing ${this.activity.active} problems back`);
+    if (this.activity.active > 0) {
+      const away = link.trouble() === null ? '' : '; others get them when their locks run out';
+      log(`handing ${problems(this.activity.active)} back${away}`);
+    }
     this.handBack.abort(new DOMException('drained', 'AbortError'));
     // Its locks run out by themselves if Redis is away.
-    if (await within(CLOSE_MS, worker.close())) return;
-    await within(1_000, worker.disconnect());
+    if (await beforeEnd(link, CLOSE_MS, worker.close())) return;
+    await beforeEnd(link, 1_000, worker.disconnect());
   }
 
   private async leave(): Promise<void> {
     const { link, queueName } = this.settings;
-    await within(1_000, this.beating ?? Promise.resolve());
-    await within(1_000, deregister(link.redis, queueName, this.id));
+    await beforeEnd(link, 1_000, this.beating ?? Promise.resolve());
+    await beforeEnd(link, 1_000, deregister(link.redis, queueName, this.id));
     await this.runs.close();
   }
 
   /** One job: never throws but to hand it back, so BullMQ retries nothing by itself. */
   private async process(job: Job<JobData>): Promise<void> {
-    const { runId } = job.data;
     const jobId = String(job.id);
     const token = String(job.token);
     const { redis } = this.settings.link;
-    const active = this.activity.begin(jobId, runId);
+    const active = this.activity.begin(jobId);
     const place: JobPlace = {
       ...{ redis, scripts: this.scripts, jobId, token },
-      keys: runKeys(this.settings.queueName, runId),
+      keys: runKeys(this.settings.queueName, job.data.runId),
       signal: this.handBack.signal,
       log: (line) => this.say(line),
       onStored: () => active.endTurn(),
@@ -155,9 +163,11 @@ export class QueueWorker {
       if (error instanceof JobLost) {
         this.activity.count('lost');
         this.say(`${job.data.problem.id}: another worker has it now (${error.message})`);
+        // This one lives: slow or cut off, not killed by the problem.
+        await insist(() => this.scripts.absolve(place.keys, jobId, token), place).catch(() => {});
       } else {
         if (!this.handBack.signal.aborted) this.failOwn(error);
-        await this.giveBack(job, place, active.tried);
+        await this.giveBack(job, place);
       }
     } finally {
       this.activity.end(jobId);
@@ -171,10 +181,10 @@ export class QueueWorker {
     this.handBack.abort(new DOMException('drained', 'AbortError'));
   }
 
-  private async giveBack(job: Job<JobData>, place: JobPlace, tried: boolean): Promise<void> {
+  private async giveBack(job: Job<JobData>, place: JobPlace): Promise<void> {
     this.activity.count('handedBack');
     try {
-      await this.scripts.release(place.keys, place.jobId, place.token, tried);
+      await this.scripts.release(place.keys, place.jobId, place.token);
       await job.moveToWait(place.token);
     } catch (error) {
       // Its lock runs out instead.
@@ -199,7 +209,7 @@ export class QueueWorker {
     this.activity.sample();
     // A heartbeat that waits for Redis is enough.
     if (this.beating) return;
-    const keptMs = Math.round(Math.min(MAX_BEAT_MS * BEATS, lockMs));
+    const keptMs = Math.min(MAX_KEPT_MS, lockMs);
     this.beating = this.scripts
       .heartbeat(
         queueName,
@@ -225,4 +235,8 @@ export class QueueWorker {
     this.told.set(line, nowMs);
     this.settings.log(line);
   }
+}
+
+function problems(count: number): string {
+  return `${count} problem${count === 1 ? '' : 's'}`;
 }

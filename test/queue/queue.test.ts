@@ -128,6 +128,27 @@ describe.skipIf(!hasRedis)('a run over a queue (needs redis-server)', () => {
     expect(line?.message).toContain('lost its worker 1 times without a new reply');
   });
 
+  it('workers that were only slow are no losses of their problem', async () => {
+    const redis = await testRedis();
+    const problems = writeJsonl(join(folder, 'slow.jsonl'), simpleProblems(1));
+    const run = queued(problems, redis, { ...QUICK, queueMaxLosses: 2 });
+    const lock = ['--lock-ms', '300', '--simulated-latency-ms'];
+    const slow = startWorker(redis, ...lock, '1500');
+    await triesCounted(redis, 1);
+    slow.child.kill('SIGSTOP');
+    const stuck = startWorker(redis, ...lock, '600000');
+    await triesCounted(redis, 2);
+    slow.child.kill('SIGCONT');
+    // Its reply comes, the job is another's, and it says that it lives.
+    await triesCounted(redis, 1, 1);
+    for (const { child, ended } of [slow, stuck]) {
+      child.kill('SIGKILL');
+      await ended;
+    }
+    startWorker(redis, '--lock-ms', '300');
+    expect((await run).summary.problems).toMatchObject({ done: 1, failed: 0 });
+  });
+
   it('a problem that kills its worker fails alone: those that shared the worker are done', async () => {
     const redis = await testRedis();
     let victim: TestWorker | undefined;
@@ -517,12 +538,18 @@ async function storedReplies({ client }: TestRedis, atLeast: number): Promise<vo
   }
 }
 
-/** Waits until problems have been tried so often, all together, since their last replies. */
-async function triesCounted({ client }: TestRedis, atLeast: number): Promise<void> {
+/** Waits until so many tries of problems, all together, count since their last replies. */
+async function triesCounted(
+  { client }: TestRedis,
+  atLeast: number,
+  atMost = Number.POSITIVE_INFINITY,
+): Promise<void> {
   for (;;) {
     const [key] = await client.keys('steptree:run:*:tries');
-    const counts = key === undefined ? [] : await client.hvals(key);
-    if (counts.reduce((sum, count) => sum + Number.parseInt(count, 10), 0) >= atLeast) return;
+    const texts = key === undefined ? [] : await client.hvals(key);
+    // `replies;token;token;`
+    const count = texts.reduce((sum, text) => sum + text.split(';').length - 2, 0);
+    if (count >= atLeast && count <= atMost) return;
     await wait(20);
   }
 }
