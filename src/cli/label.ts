@@ -12,7 +12,12 @@ import {
   stepRolloutsOptions,
   type TreeJson,
 } from '../../search/index.js';
-import { budgetOptions, samplingOptions } from '../config/options.js';
+import {
+  budgetOptions,
+  problemsAtOnce,
+  samplingOptions,
+  TREES_PER_REPLICA,
+} from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { readProblems } from '../data/problems.js';
@@ -131,7 +136,8 @@ async function openHere(options: AllLabelOptions, io: LabelIo): Promise<LabelPla
     judge: pickOptions(judgeOptions, options),
     judgeUrl: options.judge,
   });
-  const { method, seed, concurrency } = options;
+  const { method, seed } = options;
+  const concurrency = problemsAtOnce(options.concurrency, options.policy, TREES_PER_REPLICA);
   const sampling = pickOptions(samplingOptions, options);
   const budget = pickOptions(budgetOptions, options);
   const { maxInFlight } = policy;
@@ -142,6 +148,7 @@ async function openHere(options: AllLabelOptions, io: LabelIo): Promise<LabelPla
         policy,
         verifier: checks.verifier,
         ...(checks.critic ? { critic: checks.critic } : {}),
+        ...(checks.judgeReplicas ? { judgeReplicas: checks.judgeReplicas } : {}),
         now: () => performance.now(),
       },
     ),

@@ -79,6 +79,8 @@ export interface LocalLabellerPorts {
   readonly policy: PolicyHandle;
   readonly verifier: Verifier;
   readonly critic?: Critic;
+  /** For run.json, beside the policy's. */
+  readonly judgeReplicas?: () => object;
   readonly now: () => number;
 }
 
@@ -129,7 +131,9 @@ export class LocalLabeller implements Labeller {
     return { ...this.scheduler.stats(), unseenRollouts: 0, unseenTokens: 0 };
   }
 
-  stats(): Promise<Record<string, unknown>> {
-    return this.ports.policy.stats();
+  async stats(): Promise<Record<string, unknown>> {
+    const { policy, judgeReplicas } = this.ports;
+    const stats = await policy.stats();
+    return judgeReplicas ? { ...stats, judgeReplicas: judgeReplicas() } : stats;
   }
 }
