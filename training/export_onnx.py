@@ -1,12 +1,17 @@
-"""Exports a Hugging Face LLaVA-style folder to ONNX (float32).
+"""Exports a Hugging Face folder of LLaVA's or SmolVLM's kind to ONNX (float32).
 
     python training/export_onnx.py HF_FOLDER --out DIR [--check] [--golden FILE --problems JSONL]
 
-Takes a `LlavaForConditionalGeneration` with a Llama-style text model (as `save_pretrained` and the
-processor's `save_pretrained` write it) and writes to DIR:
+Takes a `LlavaForConditionalGeneration`, or an `Idefics3ForConditionalGeneration` as SmolVLM is one, with a
+Llama-style text model (as `save_pretrained` and the processor's `save_pretrained` write it). Folders of such
+models made for transformers.js have the merged decoder alone, with which our host is about five times slower at
+16 sequences. Writes to DIR:
 
 onnx/vision_encoder.onnx          pixel_values [images, 3, height, width]
-                                  -> image_features [images, tokens, hidden], projector included
+                                  -> image_features [images, tokens, hidden], projector included;
+                                  of SmolVLM's kind pixel_values [batch, tiles, 3, edge, edge] and
+                                  pixel_attention_mask [batch, tiles, edge, edge]
+                                  -> image_features [batch * tiles, tokens, hidden]
 onnx/embed_tokens.onnx            input_ids [batch, tokens] -> inputs_embeds [batch, tokens, hidden]
 onnx/decoder_model_merged.onnx    the layout of transformers.js: inputs_embeds, attention_mask,
                                   position_ids, past_key_values.N.key|value -> logits,
@@ -43,11 +48,13 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from onnx_graphs import MASKED, OPSET, append_decoder, merged_decoder, step_decoder
 
 LIMIT = 3e-5
+# Models that cut a picture into tiles: SmolVLM and SmolVLM2.
+TILED = ("idefics3", "smolvlm")
 COPIED = (
     "config.json",
     "generation_config.json",
@@ -55,6 +62,7 @@ COPIED = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "chat_template.jinja",
+    "chat_template.json",
     "processor_config.json",
     "preprocessor_config.json",
 )
@@ -70,7 +78,9 @@ def main():
     parser.add_argument("--count", type=int, default=3, help="problems in --golden")
     args = parser.parse_args()
     torch.manual_seed(0)
-    model = LlavaForConditionalGeneration.from_pretrained(args.folder, dtype=torch.float32).eval()
+    model = AutoModelForImageTextToText.from_pretrained(args.folder, dtype=torch.float32).eval()
+    if model.config.model_type not in ("llava", *TILED):
+        sys.exit(f"{args.folder} is a {model.config.model_type}; expected llava, {' or '.join(TILED)}")
     export(model, args.folder, args.out)
     if args.check:
         check(model, args.out)
@@ -81,13 +91,22 @@ def main():
 
 
 def export(model, folder, out):
-    target = out / "onnx"
-    target.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     copy_files(folder, out)
-    export_vision(model, target / "vision_encoder.onnx")
+    export_graphs(model, out / "onnx")
+
+
+def export_graphs(model, target):
+    target.mkdir(parents=True, exist_ok=True)
+    if model.config.model_type in TILED:
+        export_tiled_vision(model, target / "vision_encoder.onnx")
+        text = model.model.text_model
+    else:
+        export_vision(model, target / "vision_encoder.onnx")
+        text = model.model.language_model
     export_embedding(model, target / "embed_tokens.onnx")
-    weights = decoder_weights(model)
     config = model.config.text_config
+    weights = llama_weights(text, model.lm_head, config)
     graphs = {
         "decoder_model_merged.onnx": merged_decoder(config, weights),
         "decoder_append.onnx": append_decoder(config, weights),
@@ -95,7 +114,7 @@ def export(model, folder, out):
     }
     save_with_shared_weights(graphs, target, "decoder.onnx_data")
     for path in sorted(target.iterdir()):
-        print(f"{path.name:28} {path.stat().st_size / 1e6:8.3f} MB")
+        print(f"{path.name:28} {path.stat().st_size / 1e6:9.3f} MB")
 
 
 def copy_files(folder, out):
@@ -125,15 +144,56 @@ class VisionEncoder(torch.nn.Module):
 
 
 def export_vision(model, path):
+    if not isinstance(model.config.vision_feature_layer, int):
+        sys.exit("expected a single vision_feature_layer")
+    pixels = {"pixel_values": random_pixels(model, 2)}
+    export_torch(VisionEncoder(model), pixels, {"pixel_values": {0: torch.export.Dim("images")}}, path)
+
+
+class TiledVisionEncoder(torch.nn.Module):
+    """Tower, pixel shuffle and projection of every tile. Padding tiles are not dropped: their number would
+    be no shape."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.tower, self.connector = model.model.vision_model, model.model.connector
+        self.patch = model.config.vision_config.patch_size
+
+    def forward(self, pixel_values, pixel_attention_mask):
+        pixels = pixel_values.flatten(0, 1)
+        mask = pixel_attention_mask.flatten(0, 1).to(torch.float32)
+        patches = torch.nn.functional.max_pool2d(mask[:, None], self.patch)[:, 0] > 0
+        states = self.tower(pixel_values=pixels, patch_attention_mask=patches).last_hidden_state
+        return self.connector(states)
+
+
+def export_tiled_vision(model, path):
+    # Other attention than this has conditions on the mask that can't be exported.
+    model.set_attn_implementation("eager")
+    pixels = tiled(random_pixels(model, 6).unflatten(0, (2, 3)))
+    axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tiles")}
+    export_torch(TiledVisionEncoder(model), pixels, {name: axes for name in pixels}, path)
+
+
+def random_pixels(model, images):
     vision = model.config.vision_config
-    pixels = torch.randn(2, vision.num_channels, vision.image_size, vision.image_size)
+    return torch.randn(images, getattr(vision, "num_channels", 3), vision.image_size, vision.image_size)
+
+
+def tiled(pixel_values):
+    """@param pixel_values [batch, tiles, 3, edge, edge] without padding"""
+    mask = torch.ones(pixel_values.shape[:2] + pixel_values.shape[3:], dtype=torch.bool)
+    return {"pixel_values": pixel_values, "pixel_attention_mask": mask}
+
+
+def export_torch(module, inputs, dynamic_shapes, path):
     torch.onnx.export(
-        VisionEncoder(model).eval(),
-        (pixels,),
+        module.eval(),
+        tuple(inputs.values()),
         str(path),
-        input_names=["pixel_values"],
+        input_names=list(inputs),
         output_names=["image_features"],
-        dynamic_shapes={"pixel_values": {0: torch.export.Dim("images")}},
+        dynamic_shapes=dynamic_shapes,
         opset_version=OPSET,
         dynamo=True,
         external_data=False,
@@ -161,15 +221,8 @@ def export_embedding(model, path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9), path)
 
 
-def decoder_weights(model):
-    """The text model's weights by the graphs' names, matrices as [in, out]."""
-    if not isinstance(model.config.vision_feature_layer, int):
-        sys.exit("expected a single vision_feature_layer")
-    return llama_weights(model.model.language_model, model.lm_head, model.config.text_config)
-
-
 def llama_weights(text, lm_head, config):
-    """The same of any Llama-style text model with its head."""
+    """Weights of a Llama-style text model and its head by the graphs' names, matrices as [in, out]."""
     kind = getattr(config, "rope_parameters", {}).get("rope_type", "default")
     if config.model_type != "llama" or config.hidden_act != "silu" or kind != "default":
         sys.exit(f"expected a llama text model with silu and default rope, got {config.model_type}, {config.hidden_act}, rope {kind}")
@@ -235,14 +288,15 @@ def check(model, out, tokens=24, steps=6):
     import onnxruntime
 
     sessions = {path.stem: onnxruntime.InferenceSession(path) for path in (out / "onnx").glob("*.onnx")}
-    config, vision = model.config, model.config.vision_config
-    pixels = torch.randn(1, vision.num_channels, vision.image_size, vision.image_size)
-    features = sessions["vision_encoder"].run(None, {"pixel_values": pixels.numpy()})[0]
+    config, pixels = model.config, random_pixels(model, 1)
+    pictures = tiled(pixels[None]) if config.model_type in TILED else {"pixel_values": pixels}
+    features = sessions["vision_encoder"].run(None, {name: pixels.numpy() for name, pixels in pictures.items()})[0]
+    image_token = getattr(config, "image_token_id", None) or config.image_token_index
     ids = torch.randint(5, config.text_config.vocab_size, (1, features.shape[1] + tokens + steps))
-    ids[ids == config.image_token_index] = 4
-    ids[0, 1 : 1 + features.shape[1]] = config.image_token_index
+    ids[ids == image_token] = 4
+    ids[0, 1 : 1 + features.shape[1]] = image_token
     with torch.no_grad():
-        expected = model(input_ids=ids, pixel_values=pixels).logits.numpy()
+        expected = model(input_ids=ids, **pictures).logits.numpy()
     embeds = sessions["embed_tokens"].run(None, {"input_ids": ids.numpy()})[0]
     embeds[0, 1 : 1 + features.shape[1]] = features[0]
     worst = 0.0

@@ -34,7 +34,7 @@ from tokenizers import Tokenizer
 from transformers import LlavaForConditionalGeneration
 
 from export_onnx import (
-    array, copy_files, decoder_weights, empty_past, export_embedding, export_vision, save_with_shared_weights,
+    array, copy_files, empty_past, export_embedding, export_vision, llama_weights, save_with_shared_weights,
 )
 from figmath_tokenizer import chat_prefix, chat_prompt_tail
 from onnx_graphs import LEAST_LOG_P, append_decoder, append_scorer, carried_layers, likelihood_scorer, step_decoder
@@ -86,7 +86,7 @@ def export(model, tokenizer, folder, out, critic=False, likelihood=None, blind=F
     rewrite_json(out / "config.json", dtype="float16")
     export_vision(model, target / "vision_encoder.onnx")
     export_embedding(model, target / "embed_tokens.onnx")
-    weights = decoder_weights(model)
+    weights = llama_weights(model.model.language_model, model.lm_head, model.config.text_config)
     yes_no = [tokenizer.token_to_id(POSITIVE), tokenizer.token_to_id(NEGATIVE)]
     weights["score_head.weight"] = np.ascontiguousarray(weights["lm_head.weight"][:, yes_no])
     config = model.config.text_config

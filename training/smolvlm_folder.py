@@ -10,9 +10,7 @@ a Llama-style decoder with grouped queries. The full size is that of SmolVLM-256
 with the whole picture as last tile. The tokenizer is byte-level BPE with made-up merges, the chat template
 our own.
 
-The folder has the layout that export_onnx.py describes. The vision encoder takes pixel_values
-[batch, tiles, 3, edge, edge] and pixel_attention_mask [batch, tiles, edge, edge], as transformers.js
-writes it, and gives image_features [batch * tiles, rows, hidden].
+The folder has the layout that export_onnx.py describes (that command makes such a folder from real weights).
 
 --tiny also writes golden.json: the processor's prompt tokens and PyTorch's greedy continuation for two
 pictures, one of which is split.
@@ -33,8 +31,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessor, Idefics3Processor, PreTrainedTokenizerFast
 from transformers.models.idefics3.configuration_idefics3 import Idefics3VisionConfig
 
-from export_onnx import export_embedding, llama_weights, save_with_shared_weights, strip_traces
-from onnx_graphs import OPSET, append_decoder, merged_decoder, step_decoder
+from export_onnx import export_graphs
 
 FULL = {
     "text": {
@@ -88,12 +85,10 @@ def main():
     model.config.save_pretrained(args.out)
     model.generation_config.save_pretrained(args.out)
     write_preprocessor(size, args.out)
-    export(model, size, args.out / "onnx")
+    export_graphs(model, args.out / "onnx")
     if args.tiny:
         golden = [greedy(model, processor, *picture) for picture in ((20, 32), (96, 40))]
         (args.out / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
-    for path in sorted((args.out / "onnx").iterdir()):
-        print(f"{path.name:28} {path.stat().st_size / 1e6:9.3f} MB")
 
 
 def make_tokenizer(size):
@@ -174,44 +169,6 @@ def write_preprocessor(size, folder):
         "size": {"longest_edge": size["longest_edge"]},
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(settings, indent=2) + "\n")
-
-
-class VisionEncoder(torch.nn.Module):
-    """Tower, pixel shuffle and projection of every tile. Padding tiles are not dropped: their number would
-    be no shape."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.tower, self.connector = model.model.vision_model, model.model.connector
-        self.patch = model.config.vision_config.patch_size
-
-    def forward(self, pixel_values, pixel_attention_mask):
-        pixels = pixel_values.flatten(0, 1)
-        mask = pixel_attention_mask.flatten(0, 1).to(torch.float32)
-        patches = torch.nn.functional.max_pool2d(mask[:, None], self.patch)[:, 0] > 0
-        states = self.tower(pixel_values=pixels, patch_attention_mask=patches).last_hidden_state
-        return self.connector(states)
-
-
-def export(model, size, target):
-    target.mkdir(exist_ok=True)
-    edge = size["vision"]["image_size"]
-    batch, tiles = torch.export.Dim("batch"), torch.export.Dim("tiles")
-    torch.onnx.export(
-        VisionEncoder(model).eval(),
-        (torch.randn(2, 3, 3, edge, edge), torch.ones(2, 3, edge, edge, dtype=torch.bool)),
-        str(target / "vision_encoder.onnx"),
-        input_names=["pixel_values", "pixel_attention_mask"],
-        output_names=["image_features"],
-        dynamic_shapes={name: {0: batch, 1: tiles} for name in ("pixel_values", "pixel_attention_mask")},
-        opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
-    )
-    strip_traces(target / "vision_encoder.onnx")
-    export_embedding(model, target / "embed_tokens.onnx")
-    config = model.config.text_config
-    weights = llama_weights(model.model.text_model, model.lm_head, config)
-    builders = {"decoder_model_merged": merged_decoder, "decoder_append": append_decoder, "decoder_step": step_decoder}
-    save_with_shared_weights({f"{name}.onnx": build(config, weights) for name, build in builders.items()}, target, "decoder.onnx_data")
 
 
 @torch.no_grad()

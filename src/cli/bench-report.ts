@@ -7,11 +7,13 @@ import { readJoinedResults } from '../evaluate/results.js';
 import { reportCsv, reportMarkdown } from '../report/markdown.js';
 import { type ReportData, reportData } from '../report/report-data.js';
 import { type NamedPlot, reportPlots } from '../report/report-plots.js';
+import { reportSummary } from '../report/summary-json.js';
 import { EXIT } from './exit.js';
 import type { CommandIo } from './main.js';
 
 interface ReportFlags {
   readonly out?: string;
+  readonly baseline?: string;
   readonly plots?: string;
   readonly prm?: string;
   readonly viewer?: string;
@@ -22,10 +24,14 @@ interface ReportFlags {
 export function benchReportCommand(io: CommandIo): Command {
   return new Command('report')
     .description('write the report of a bench run or bench score: HTML, Markdown, CSV, plots')
-    .argument('<dirs...>', 'folders of results; those of shards are joined')
+    .argument('<dirs...>', 'folders of results; shards, and strategies run apart, are joined')
     .option(
       '--out <files>',
-      'report.html, report.md, report.csv, separated by commas (default: DIR/report.html)',
+      'report.html, report.md, report.csv, summary.json (as bench run writes it, for bench plot), separated by commas (default: DIR/report.html)',
+    )
+    .option(
+      '--baseline <strategy>',
+      'strategy with which the others are compared, problem by problem, at the same N',
     )
     .option('--plots <dir>', 'write every plot here as SVG and PNG')
     .option('--prm <file>', "prm.json of bench prm: the reward model's measures go into the report")
@@ -58,8 +64,21 @@ async function dataOf(dirs: readonly string[], given: ReportFlags): Promise<Repo
     );
   }
   const results = await readJoinedResults(dirs);
-  const prm = given.prm === undefined ? {} : { prm: await readPrm(given.prm) };
-  return reportData(results, { questions: await readQuestions(dirs), hardest, ...prm });
+  const { baseline } = given;
+  const strategies = [...new Set(results.cells.map(({ strategy }) => strategy))];
+  if (baseline !== undefined && !strategies.includes(baseline)) {
+    throw new SteptreeError(
+      'OPTION_INVALID',
+      `--baseline ${baseline} is none of the strategies ${strategies.join(', ')}`,
+      { option: 'baseline' },
+    );
+  }
+  return reportData(results, {
+    questions: await readQuestions(dirs),
+    hardest,
+    ...(baseline === undefined ? {} : { baseline }),
+    ...(given.prm === undefined ? {} : { prm: await readPrm(given.prm) }),
+  });
 }
 
 async function writeReport(
@@ -79,10 +98,12 @@ async function writeReport(
     await writeFileAtomic(file, reportMarkdown(data));
   } else if (kind === '.csv') {
     await writeFileAtomic(file, reportCsv(data));
+  } else if (kind === '.json') {
+    await writeFileAtomic(file, `${JSON.stringify(reportSummary(data), null, 2)}\n`);
   } else {
     throw new SteptreeError(
       'OPTION_INVALID',
-      `--out ${file}: expected a name that ends in .html, .md or .csv`,
+      `--out ${file}: expected a name that ends in .html, .md, .csv or .json`,
       { option: 'out' },
     );
   }
@@ -135,6 +156,7 @@ const EXAMPLES = `
 Examples:
   $ steptree bench report bench-run
   $ steptree bench report shard-1 shard-2 --out report.html,report.md,report.csv --plots plots
+  $ steptree bench report pools trees --baseline best-of-n --out report.md,summary.json
   $ steptree bench report bench-run --prm prm-bench/prm.json
   $ steptree bench report bench-run --viewer http://127.0.0.1:4180      (steptree view bench-run)
 

@@ -19,11 +19,14 @@ interface Check {
 /** Says what is installed, which kernels and providers are active, and which endpoints answer. */
 export function doctorCommand(io: CommandIo): Command {
   return new Command('doctor')
-    .description('check the installation, the embedded model, and endpoints')
-    .argument('[urls...]', 'OpenAI-compatible servers to reach, such as http://localhost:8000/v1')
+    .description('check the installation, the embedded models, servers and model folders')
+    .argument(
+      '[models...]',
+      'OpenAI-compatible servers to reach, such as http://localhost:8000/v1, and folders with ONNX files',
+    )
     .option('--json', 'print one JSON object on stdout')
-    .addHelpText('after', '\nExample:\n  $ steptree doctor http://localhost:8000/v1')
-    .action(async (urls: string[], given: { json?: boolean }) => {
+    .addHelpText('after', EXAMPLES)
+    .action(async (models: string[], given: { json?: boolean }) => {
       const checks = [
         nodeCheck(),
         ...(await Promise.all(PACKAGES.map(packageCheck))),
@@ -31,7 +34,7 @@ export function doctorCommand(io: CommandIo): Command {
         kernelCheck(),
         modelCheck(),
         prmCheck(),
-        ...(await Promise.all(urls.map((url) => endpointCheck(url, io.signal)))),
+        ...(await Promise.all(models.map((model) => modelAtCheck(model, io.signal)))),
       ];
       const ok = checks.every((check) => check.ok);
       if (given.json) {
@@ -116,6 +119,28 @@ function prmCheck(): Check {
 
 const PRM_FILES = ['config.json', 'steptree_prm.json', 'onnx/scorer_append.onnx'];
 
+function modelAtCheck(model: string, signal: AbortSignal): Promise<Check> {
+  return /^https?:/.test(model) ? endpointCheck(model, signal) : folderCheck(model);
+}
+
+/** Reads all but the weights, so that a folder of gigabytes is judged at once. */
+async function folderCheck(path: string): Promise<Check> {
+  try {
+    const { readModelFolder } = await import('../policy/onnx/folder.js');
+    const { modelType, shape, graphs } = await readModelFolder(path);
+    const { append, step, merged, scorer } = graphs;
+    const uses = [append || merged ? 'policy' : '', scorer ? 'reward model' : ''].filter(Boolean);
+    const facts = `${modelType}, ${shape.layers} layers of ${shape.hidden}, vocabulary ${shape.vocab}`;
+    const slow = (append && step) || !merged ? '' : `; ${MERGED_ONLY}`;
+    return { name: path, ok: true, detail: `${uses.join(' and ')}, ${facts}${slow}` };
+  } catch (error) {
+    return { name: path, ok: false, detail: errorMessage(error) };
+  }
+}
+
+const MERGED_ONLY =
+  'without decoder_append.onnx and decoder_step.onnx, which make batches several times as fast (training/export_onnx.py makes them)';
+
 async function endpointCheck(url: string, signal: AbortSignal): Promise<Check> {
   const address = `${url.replace(/\/+$/, '')}/models`;
   try {
@@ -140,3 +165,8 @@ function installedVersion(name: string): string {
   };
   return manifest.version;
 }
+
+const EXAMPLES = `
+Examples:
+  $ steptree doctor
+  $ steptree doctor http://localhost:8000/v1 ./SmolVLM-256M-Instruct`;

@@ -76,26 +76,38 @@ export async function readResults(dir: string): Promise<RunResults> {
   };
 }
 
-/** Folders of shards, or of several strategies, as one: cells of equal name are joined.
- *  @throws SteptreeError RESULTS_UNREADABLE, also where a problem stands in two of them */
+/** Folders of shards, or of several strategies, as one: cells of equal name are joined. What several of them hold
+ *  of the same cell, problem and seed is taken once if it is the same answer.
+ *  @throws SteptreeError RESULTS_UNREADABLE, also where they differ on a problem */
 export async function readJoinedResults(dirs: readonly string[]): Promise<RunResults> {
   const runs = await Promise.all(dirs.map(readResults));
   const [first] = runs;
   if (runs.length === 1 && first) return first;
   const cells = runs.flatMap(({ cells }) => cells);
-  const joined = [...groupBy(cells, ({ name }) => name).values()].map((same) => {
-    const rows = same.flatMap((cell) => cell.rows);
-    const keys = new Set(rows.map(({ id, seed }) => `${id} ${seed}`));
-    if (keys.size < rows.length) {
-      throw new SteptreeError(
-        'RESULTS_UNREADABLE',
-        `${dirs.join(', ')} hold the same problems for ${same[0]?.name}; join shards of one run (bench run --shard K/N), and compare runs with bench compare`,
-        { dirs, cell: same[0]?.name },
-      );
-    }
-    return { ...(same[0] as CellResults), rows };
-  });
+  const joined = [...groupBy(cells, ({ name }) => name).values()].map((same) => ({
+    ...(same[0] as CellResults),
+    rows: onceEach(same, dirs),
+  }));
   return { dir: dirs.join(', '), summary: first?.summary ?? {}, cells: joined };
+}
+
+function onceEach(cells: readonly CellResults[], dirs: readonly string[]): ResultRow[] {
+  const rows = new Map<string, ResultRow>();
+  for (const { name, rows: more } of cells) {
+    for (const row of more) {
+      const key = `${row.id} ${row.seed}`;
+      const known = rows.get(key);
+      if (known && (known.answer !== row.answer || known.verdict !== row.verdict)) {
+        throw new SteptreeError(
+          'RESULTS_UNREADABLE',
+          `${dirs.join(', ')} hold different answers to ${row.id} for ${name}; join shards of one run (bench run --shard K/N), and compare runs with bench compare`,
+          { dirs, cell: name, id: row.id },
+        );
+      }
+      if (!known) rows.set(key, row);
+    }
+  }
+  return [...rows.values()];
 }
 
 /** The cell that `DIR` or `DIR#CELL` names, with CELL as `majority@16`.

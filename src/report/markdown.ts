@@ -1,6 +1,6 @@
 /** The report as Markdown and CSV. */
 import type { Estimate } from '../evaluate/statistics.js';
-import type { CellReport, ReportData } from './report-data.js';
+import { bestCells, type CellReport, type ReportData } from './report-data.js';
 
 export function percent(value: number): string {
   return (100 * value).toFixed(1);
@@ -8,6 +8,13 @@ export function percent(value: number): string {
 
 export function withInterval({ mean, low, high }: Estimate): string {
   return `${percent(mean)} (${percent(low)} to ${percent(high)})`;
+}
+
+/** Strategies of a table of subgroups, at most: nobody reads a table of fifty columns. */
+const MAX_GROUP_CELLS = 8;
+
+function withIntervalIfAny(estimate: Estimate | null | undefined): string {
+  return estimate ? withInterval(estimate) : '';
 }
 
 /** Columns of the table of strategies that have anything to say. */
@@ -53,7 +60,28 @@ export function cellColumns(
           { title: 's of new calls', of: (cell: CellReport) => cell.seconds?.toFixed(2) ?? '' },
         ]
       : []),
+    ...againstColumns(cells),
   ];
+}
+
+function againstColumns(cells: readonly CellReport[]): ReturnType<typeof cellColumns> {
+  const baseline = cells.find(({ against }) => against)?.against?.baseline;
+  if (baseline === undefined) return [];
+  const share = ({ tokens }: { tokens?: number }) =>
+    tokens === undefined ? '' : `${Math.round(100 * tokens)} %`;
+  return [
+    {
+      title: `against ${baseline}`,
+      of: ({ against }) => (against ? signed(against.difference) : ''),
+    },
+    { title: 'of its tokens', of: ({ against }) => (against ? share(against) : '') },
+  ];
+}
+
+/** Percentage points. */
+function signed({ mean, low, high }: Estimate): string {
+  const shown = (value: number) => `${value >= 0 ? '+' : ''}${percent(value)}`;
+  return `${shown(mean)} (${shown(low)} to ${shown(high)})`;
 }
 
 export function reportMarkdown(
@@ -74,21 +102,24 @@ export function reportMarkdown(
   for (const { name, value, total } of data.metrics)
     lines.push('', `${name}: ${percent(value)} % (of ${total})`);
   for (const { file, title } of plots) lines.push('', `![${title}](${file})`);
+  const shown = bestCells(data.cells, MAX_GROUP_CELLS);
   for (const { axis, values } of data.groups) {
     lines.push(
       '',
       `## By ${axis}`,
       '',
       ...table(
-        [axis, 'problems', ...data.cells.map(({ name }) => `${name} %`)],
+        [axis, 'problems', ...shown.map(({ cell }) => `${cell.name} %`)],
         values.map(({ value, problems, cells }) => [
           value,
           String(problems),
-          ...cells.map((estimate) => (estimate ? withInterval(estimate) : '')),
+          ...shown.map(({ index }) => withIntervalIfAny(cells[index])),
         ]),
       ),
     );
   }
+  if (data.groups.length > 0 && shown.length < data.cells.length)
+    lines.push('', `The ${shown.length} most accurate of ${data.cells.length}; the CSV holds all.`);
   if (data.prm) lines.push('', '## Reward model', '', ...prmLines(data.prm));
   if (data.hardest.length > 0) {
     lines.push(

@@ -1,5 +1,6 @@
 /** What a report says, before any markup. */
 import { credibleInterval } from '../../search/interval.js';
+import { compareResults } from '../evaluate/compare.js';
 import { groupBy } from '../evaluate/group-by.js';
 import type { CellResults, ResultRow, RunResults } from '../evaluate/results.js';
 import { average, bootstrapMean, type Estimate } from '../evaluate/statistics.js';
@@ -24,6 +25,16 @@ export interface CellReport {
   readonly criticTokens?: number;
   readonly calls?: number;
   readonly seconds?: number;
+  readonly against?: AgainstBaseline;
+}
+
+export interface AgainstBaseline {
+  /** A strategy as the run's user wrote it. */
+  readonly baseline: string;
+  /** Accuracy minus the baseline's at the same N, or at its only one: 95 % paired bootstrap over problems. */
+  readonly difference: Estimate;
+  /** Policy tokens over the baseline's; absent where these are none or not known. */
+  readonly tokens?: number;
 }
 
 export interface GroupReport {
@@ -88,11 +99,13 @@ export interface ReportExtras {
   readonly prm?: Readonly<Record<string, unknown>>;
   /** Problems listed as the hardest, at most. */
   readonly hardest?: number;
+  /** Strategy with which the others are compared. */
+  readonly baseline?: string;
 }
 
 export function reportData(
   { summary, cells, dir }: RunResults,
-  { questions = new Map(), prm, hardest = 20 }: ReportExtras = {},
+  { questions = new Map(), prm, hardest = 20, baseline }: ReportExtras = {},
 ): ReportData {
   const rows = cells.flatMap((cell) => cell.rows);
   const ids = new Set(rows.map(({ id }) => id));
@@ -104,7 +117,10 @@ export function reportData(
     problems: ids.size,
     seeds: new Set(rows.map(({ seed }) => seed)).size,
     unfinished: Math.max(0, planned - ids.size),
-    cells: cells.map(cellReport),
+    cells: cells.map((cell) => ({
+      ...cellReport(cell),
+      ...againstBaseline(cell, cells, baseline),
+    })),
     groups: groupReports(cells),
     metrics: Array.isArray(metrics) ? (metrics as ReportData['metrics']) : [],
     hardest: hardestOf(rows, questions).slice(0, hardest),
@@ -155,6 +171,28 @@ function cellReport({ name, strategy, n, rows }: CellResults): CellReport {
     ...mean('calls'),
     ...mean('seconds'),
   };
+}
+
+function againstBaseline(
+  cell: CellResults,
+  cells: readonly CellResults[],
+  baseline: string | undefined,
+): Pick<CellReport, 'against'> {
+  const bases = cells.filter(({ strategy }) => strategy === baseline);
+  const base = bases.find(({ n }) => n === cell.n) ?? (bases.length === 1 ? bases[0] : undefined);
+  if (baseline === undefined || base === undefined || base.strategy === cell.strategy) return {};
+  const tokens = tokensOf(cell) / tokensOf(base);
+  return {
+    against: {
+      baseline,
+      difference: compareResults(cell, base).difference,
+      ...(Number.isFinite(tokens) ? { tokens } : {}),
+    },
+  };
+}
+
+function tokensOf({ rows }: CellResults): number {
+  return average(rows.map(({ policyTokens = Number.NaN }) => policyTokens));
 }
 
 function accuracyOf(rows: readonly ResultRow[]): Estimate {

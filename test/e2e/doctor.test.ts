@@ -1,4 +1,7 @@
 import { existsSync } from 'node:fs';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli.js';
 
@@ -24,5 +27,30 @@ describe('steptree doctor', () => {
       ? 'portable, native/build/steptree.node'
       : 'TypeScript twins (not built; node native/build.mjs builds them)';
     expect(await kernelsOf('portable')).toBe(portable);
+  });
+
+  it('reads a model folder, and says what would make it faster', async () => {
+    const detailOf = async (folder: string) => {
+      const { code, stdout } = await runCli(['doctor', '--json', folder]);
+      const { checks } = JSON.parse(stdout) as { checks: { name: string; detail: string }[] };
+      return [code, checks.find(({ name }) => name === folder)?.detail];
+    };
+    const whole = 'models/figmath-policy';
+    expect(await detailOf(whole)).toEqual([0, 'policy, llava, 4 layers of 128, vocabulary 640']);
+    const merged = await mkdtemp(join(tmpdir(), 'merged-'));
+    await cp(whole, merged, { recursive: true });
+    await rm(join(merged, 'onnx/decoder_append.onnx'));
+    await rm(join(merged, 'onnx/decoder_step.onnx'));
+    const [code, detail] = await detailOf(merged);
+    expect([code, detail]).toEqual([
+      0,
+      expect.stringContaining('without decoder_append.onnx and decoder_step.onnx'),
+    ]);
+    await rm(join(merged, 'tokenizer.json'));
+    expect(await detailOf(merged)).toEqual([
+      1,
+      expect.stringContaining('tokenizer.json is missing'),
+    ]);
+    await rm(merged, { recursive: true });
   });
 });

@@ -50,7 +50,7 @@ it('compares what both have, and says what only one has', () => {
   expect(comparison.difference.mean).toBeCloseTo(1 / 3, 12);
 });
 
-it('names the cells of a folder with several, joins shards, and refuses the same problems twice', async () => {
+it('names the cells of a folder with several, joins shards, and refuses two answers to one problem', async () => {
   const row = (strategy: string, id: string) => ({ strategy, n: 4, seed: 0, id, verdict: 'equal' });
   const shards = ['s1', 's2'].map((name, index) => {
     const dir = join(folder, name);
@@ -64,7 +64,13 @@ it('names the cells of a folder with several, joins shards, and refuses the same
   expect((await readCell(`${first}#majority@4`)).name).toBe('majority @4');
   const joined = await readJoinedResults([first, second]);
   expect(joined.cells.map(({ rows }) => rows.length)).toEqual([2, 2]);
-  await expect(readJoinedResults([first, first])).rejects.toThrow(/hold the same problems/);
+  const same = await readJoinedResults([first, first]);
+  expect(same.cells.map(({ rows }) => rows.length)).toEqual([1, 1]);
+  const other = join(folder, 'other.jsonl');
+  writeJsonl(other, [{ ...row('majority', 'p0'), verdict: 'different' }]);
+  await expect(readJoinedResults([first, other])).rejects.toThrow(
+    /hold different answers to p0 for majority @4/,
+  );
   writeFileSync(join(folder, 'bad.jsonl'), '{"id":');
   await expect(readCell(join(folder, 'bad.jsonl'))).rejects.toMatchObject({
     code: 'RESULTS_UNREADABLE',

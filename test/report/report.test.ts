@@ -6,6 +6,7 @@ import { reportCsv, reportMarkdown } from '../../src/report/markdown.js';
 import { plotPng, plotSvg } from '../../src/report/plots.js';
 import { reportData } from '../../src/report/report-data.js';
 import { reportPlots } from '../../src/report/report-plots.js';
+import { reportSummary } from '../../src/report/summary-json.js';
 
 const row = (id: string, right: boolean, more: Partial<ResultRow> = {}): ResultRow => ({
   id,
@@ -48,6 +49,39 @@ it('says accuracy by group, what is unfinished, and the worst problems first', (
   ]);
   expect(subject?.values[1]?.cells.map((one) => one?.mean)).toEqual([0, 0.5]);
   expect(data.hardest[0]).toMatchObject({ id: 'p4', right: 0, tries: 2, question: 'What & why?' });
+});
+
+it('compares with a baseline at the same N, or with its only one, and says the share of its tokens', () => {
+  const greedy = { ...cell(1, [false, true, false, false]), name: 'greedy @1', strategy: 'greedy' };
+  const beam = { ...cell(4, [true, true, true, true]), name: 'beam @4', strategy: 'beam' };
+  const cells = [...results.cells, greedy, beam];
+  const againstOf = (baseline: string) =>
+    reportData({ ...results, cells }, { baseline }).cells.map(({ against }) =>
+      against === undefined ? null : [against.difference.mean, against.tokens],
+    );
+  expect(againstOf('majority')).toEqual([null, null, [0, 1], [0.25, 1]]);
+  expect(againstOf('greedy')).toEqual([[0, 1], [0.5, 4], null, [0.75, 4]]);
+  const text = reportMarkdown(reportData({ ...results, cells }, { baseline: 'greedy' }));
+  expect(text).toContain('| against greedy | of its tokens |');
+  expect(text).toMatch(/\| beam .* \| \+75\.0 \(.*\) \| 400 % \|/);
+});
+
+it('Markdown shows the eight most accurate in tables of groups, and says so', () => {
+  const cells = Array.from({ length: 10 }, (_, i) => ({
+    ...cell(4, [i > 0, i > 1, true, true]),
+    name: `s${i} @4`,
+  }));
+  const text = reportMarkdown(reportData({ ...results, cells }));
+  expect(text).toMatch(/\| subject \| problems \| s2 @4 % \|.* s9 @4 % \|\n/);
+  expect(text).toContain('The 8 most accurate of 10; the CSV holds all.');
+  expect(reportMarkdown(data)).not.toContain('most accurate of');
+});
+
+it('gives its table as a summary.json', () => {
+  const { cells, ...named } = reportSummary(data) as { cells: object[] };
+  expect(named).toEqual({ title: 'A <set>', set: 'set', problems: 4, seeds: [0] });
+  expect(cells[1]).toMatchObject({ cell: 'majority @4', n: 4, policyTokens: 400, ungraded: 0 });
+  expect(cells[1]).toMatchObject({ accuracy: { mean: 0.75 }, oracle: { mean: 1 } });
 });
 
 it('the page holds all that it shows, in light and dark, with its texts escaped', async () => {

@@ -62,6 +62,9 @@ const tokenizerConfigSchema = z.looseObject({
     .optional(),
 });
 
+/** Processors of 2024 wrote their template into a file of its own. */
+const templateFileSchema = z.object({ chat_template: z.string() });
+
 const sizeSchema = z.object({
   height: z.int().optional(),
   width: z.int().optional(),
@@ -155,11 +158,14 @@ async function readChatTemplate(
   path: string,
   tokenizerConfig: z.infer<typeof tokenizerConfigSchema>,
 ): Promise<Template> {
-  const source = (await readText(join(path, 'chat_template.jinja'))) ?? inConfig(tokenizerConfig);
+  const source =
+    (await readText(join(path, 'chat_template.jinja'))) ??
+    (await readOptional(join(path, 'chat_template.json'), templateFileSchema))?.chat_template ??
+    inConfig(tokenizerConfig);
   if (source === undefined) {
     throw new SteptreeError(
       'ONNX_FOLDER',
-      `${path} has no chat template; expected chat_template.jinja or chat_template in tokenizer_config.json`,
+      `${path} has no chat template; expected chat_template.jinja, chat_template.json, or chat_template in tokenizer_config.json`,
       { path },
     );
   }

@@ -84,6 +84,14 @@ describe('a model folder', () => {
     });
   });
 
+  it('finds the chat template in chat_template.json too, as processors of 2024 wrote it', async () => {
+    await writeFile(join(folder, 'tokenizer_config.json'), '{}');
+    await expect(readModelFolder(folder)).rejects.toThrow(/no chat template/);
+    await writeFile(join(folder, 'chat_template.json'), '{"chat_template":"said: {{ text }}"}');
+    const { chatTemplate } = await readModelFolder(folder);
+    expect(chatTemplate.render({ text: 'a' })).toBe('said: a');
+  });
+
   it('says when a file is not JSON', async () => {
     await writeFile(join(folder, 'tokenizer.json'), '{"a":');
     await expect(readModelFolder(folder)).rejects.toThrow(/tokenizer\.json is not JSON/);
