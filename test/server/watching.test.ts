@@ -7,12 +7,13 @@ import { ask, fakeModels, png, post, startService } from './harness.js';
 const scorer = fakeScorer(() => 0.5);
 
 it('metrics tell of every replica of policy and reward model', async () => {
-  const prm = { url: 'http://prm-0:8000/v1', down: false, calls: 4 };
-  const models = fakeModels({ scorer: { ...scorer, stats: () => ({ replicas: [prm] }) } });
+  const replicas: object[] = [];
+  const models = fakeModels({ scorer: { ...scorer, stats: () => ({ replicas }) } });
   const replica = {
     ...{ url: 'http://gpu-0:8000/v1', down: true, state: 'out', requests: 9, failures: 3 },
     ...{ inFlight: 5, calls: 8, strayCalls: 2, probes: 1, ejections: 1, returns: 0 },
   };
+  replicas.push({ ...replica, url: 'http://prm-0:8000/v1', down: false, calls: 4 });
   const host = { ...models.host, stats: async () => ({ replicas: [replica] }) };
   const service = await startService({ models: { ...models, host } });
   const reply = await service.app.inject({ url: '/metrics', headers: { host: 'localhost' } });

@@ -51,7 +51,7 @@ async function twoReplicas(
   const timing = fakeTiming();
   const settings = {
     ...{ requestTimeoutMs: 10_000, flagPrefix: 'prm', model: 'm' },
-    ...{ maxRetries: 3, retryBaseMs: 0, retryCapMs: 0 },
+    ...{ maxRetries: 1_000, retryBaseMs: 0, retryCapMs: 0 },
     sharing: replicaOptions.parse(sharing),
   };
   const urls = servers.map((server) => server.url);
