@@ -10,6 +10,8 @@ export interface ModelServer {
   /** @param path below the base URL (`/chat/completions`), or beside it (`../pooling`)
    *  @throws SteptreeError POLICY_CALL_REFUSED (`facts.status`), POLICY_CALL_FAILED, POLICY_CLOSED */
   post(path: string, body: unknown, call?: ServerCall): Promise<unknown>;
+  /** Counts of each replica, where somebody counts: its URL, calls, failures, whether it is left out. */
+  replicas?(): readonly object[];
   /** Ends calls in flight. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Problem } from '../../search/types.js';
-import type { SimulatedServerStats } from '../servers/simulated-server.js';
+import type { SimulatedServerStats } from '../servers/server-simulation.js';
 import { callServer, type OccupancySettings, spawnServer } from '../speed/occupancy.js';
 
 /** One client against one fresh server. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Problem } from '../../search/types.js';
-import type { SimulatedServerStats } from '../servers/simulated-server.js';
+import type { SimulatedServerStats } from '../servers/server-simulation.js';
 
 /** Where a run finds the model and its problems. */
 export interface MeasuredServer {

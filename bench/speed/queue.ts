@@ -7,7 +7,9 @@
  *
  *  node dist/bench/speed/queue.js [--problems 128]    (needs redis-server; about 4 minutes)
  *  node dist/bench/speed/queue.js --only-kills --problems 32 --kill-every 2000 --max-losses 3
+ *  node dist/bench/speed/queue.js --only-kills --kill-runs 3 --redis-restart-every 15000 --redis-data lost
  *
+ *  `--redis-restart-every` kills Redis too, and starts it again a second later, with its data or without.
  *  Where the bytes differ it says in what, and the folder of the runs stays. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,11 +40,19 @@ const { values } = parseArgs({
     'lock-ms': { type: 'string', default: '2000' },
     'max-losses': { type: 'string', default: '5' },
     'only-kills': { type: 'boolean', default: false },
+    /** Runs with kills, one after the other. */
+    'kill-runs': { type: 'string', default: '1' },
+    /** 0: Redis lives as long as the bench. */
+    'redis-restart-every': { type: 'string', default: '0' },
+    /** What a restart leaves: `kept` (every write on disk) or `lost`. */
+    'redis-data': { type: 'string', default: 'kept' },
   },
 });
 const count = Number(values.problems);
 const LATENCY_MS = Number(values.latency);
 const KILL_EVERY_MS = Number(values['kill-every']);
+const RESTART_EVERY_MS = Number(values['redis-restart-every']);
+const REDIS_AWAY_MS = 1_000;
 const dir = await mkdtemp(join(tmpdir(), 'steptree-queue-'));
 const workersLog = openSync(join(dir, 'workers.log'), 'a');
 const redis = await startRedis();
@@ -67,24 +77,30 @@ try {
   }
   const speedup = (seconds[1] ?? 0) / (seconds[4] ?? 1);
   if (results.length > 0) say(`4 workers are ${speedup.toFixed(2)} times as fast as 1 (aim: 3.6)`);
-  const killed = await measure(problems, 4, true);
-  say(
-    `4 workers, one killed every ${KILL_EVERY_MS / 1000} s: ${killed.seconds.toFixed(1)} s, ${killed.kills} kills, same bytes: ${killed.sameBytes}`,
-  );
+  const killed: typeof results = [];
+  for (let i = 0; i < Number(values['kill-runs']); i++) {
+    const took = await measure(problems, 4, `killed-${i}`);
+    killed.push(took);
+    const restarts = RESTART_EVERY_MS > 0 ? `${took.restarts} restarts of Redis, ` : '';
+    say(
+      `4 workers, one killed every ${KILL_EVERY_MS / 1000} s: ${took.seconds.toFixed(1)} s, ${took.kills} kills, ${restarts}same bytes: ${took.sameBytes}`,
+    );
+  }
   const settings = { ...values, count, PLACES, ROLLOUTS_A_CALL, SEED, calls: here.calls };
   const floors = { floorSeconds1: floor(1), floorSeconds4: floor(4) };
   console.log(
     JSON.stringify({ ...benchFacts(), ...settings, ...floors, results, speedup, killed }),
   );
-  keep = [...results, killed].some(({ sameBytes }) => !sameBytes);
+  keep = [...results, ...killed].some(({ sameBytes }) => !sameBytes);
 } finally {
   await redis.close();
   if (keep) say(`the runs are kept in ${dir}`);
   else await rm(dir, { recursive: true, force: true });
 }
 
-async function measure(problems: string, workers: number, kills = false) {
-  const name = `${workers}${kills ? '-killed' : ''}`;
+/** @param kills name of a run whose workers are killed */
+async function measure(problems: string, workers: number, kills?: string) {
+  const name = kills ?? `${workers}`;
   // A worker that only lacks the processor must not be taken for lost while speed is measured.
   const lockMs = kills ? Number(values['lock-ms']) : 20_000;
   const team = Array.from({ length: workers }, () => startWorker(lockMs));
@@ -96,6 +112,7 @@ async function measure(problems: string, workers: number, kills = false) {
   void running.finally(() => {
     over = true;
   });
+  const restarting = kills && RESTART_EVERY_MS > 0 ? restartRedis(running) : null;
   let killed = 0;
   while (kills && !over) {
     await Promise.race([wait(KILL_EVERY_MS), running]);
@@ -106,12 +123,28 @@ async function measure(problems: string, workers: number, kills = false) {
     killed++;
   }
   await running;
+  const restarts = (await restarting) ?? 0;
   const seconds = (performance.now() - startMs) / 1000;
   for (const worker of team) worker.kill('SIGTERM');
   await Promise.all(team.map((worker) => worker.exitCode ?? once(worker, 'exit')));
   const differences = await compare('here', name);
   for (const line of differences) say(line);
-  return { workers, seconds, kills: killed, sameBytes: differences.length === 0 };
+  return { workers, seconds, kills: killed, restarts, sameBytes: differences.length === 0 };
+}
+
+/** Kills Redis and starts it again, until the run has ended. @returns how often */
+async function restartRedis(running: Promise<unknown>): Promise<number> {
+  let over = false;
+  void running.finally(() => {
+    over = true;
+  });
+  for (let restarts = 0; ; restarts++) {
+    await Promise.race([wait(RESTART_EVERY_MS), running]);
+    if (over) return restarts;
+    await redis.kill();
+    await wait(REDIS_AWAY_MS);
+    redis.start();
+  }
 }
 
 async function run(problems: string, name: string, more: Record<string, unknown>) {
@@ -164,17 +197,33 @@ async function startRedis() {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', dir];
-  const child = spawn('redis-server', args, { stdio: 'ignore' });
+  const persist = RESTART_EVERY_MS > 0 && values['redis-data'] === 'kept';
+  const args = [
+    ...['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--dir', dir],
+    ...(persist ? ['--appendonly', 'yes', '--appendfsync', 'always'] : []),
+  ];
+  const start = () => spawn('redis-server', args, { stdio: 'ignore' });
+  let child = start();
   const client = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: null });
   client.on('error', () => {});
   await client.ping();
-  const close = async () => {
-    client.disconnect();
-    child.kill('SIGTERM');
-    await once(child, 'exit');
+  const end = async (signal: NodeJS.Signals) => {
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
   };
-  return { url: `redis://127.0.0.1:${port}`, client, close };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    client,
+    kill: () => end('SIGKILL'),
+    start: () => {
+      child = start();
+    },
+    close: async () => {
+      client.disconnect();
+      await end('SIGTERM');
+    },
+  };
 }
 
 function say(line: string): void {

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { SteptreeError } from '../../search/index.js';
-import { budgetOptions, samplingOptions } from '../config/options.js';
+import { budgetOptions, problemsAtOnce, samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { writeFileAtomic } from '../data/files.js';
@@ -9,10 +9,15 @@ import { type LabelFailure, measureLabels } from '../evaluate/label-bench.js';
 import { makeMethods } from '../evaluate/label-methods.js';
 import { labelTable, type MethodSummary, summarizeLabels } from '../evaluate/label-summary.js';
 import { policyLine } from '../policy/create.js';
-import { addLabelBenchFlags, parseLabelBenchOptions } from './bench-options.js';
+import {
+  addLabelBenchFlags,
+  BENCH_PROBLEMS_PER_REPLICA,
+  parseLabelBenchOptions,
+} from './bench-options.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
 import { openStoredModels } from './stored-models.js';
@@ -72,7 +77,7 @@ async function benchLabels(
   }
   const dir = resolve(given.out);
   const { problems } = await loadSet(set, dir, all, io.signal);
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const log = writeLog;
   const request = { all, needsScorer: false, needsCritic: false };
   const started = performance.now();
   const open = await openStoredModels(request, dir, { signal: io.signal, log });
@@ -83,7 +88,8 @@ async function benchLabels(
     let done = 0;
     if (!given.quiet) progress = showCount('problems', () => ({ done, failed: 0 }));
     const sampling = pickOptions(samplingOptions, all);
-    const { truthRollouts, repeats, maxStates, seed, concurrency } = all;
+    const { truthRollouts, repeats, maxStates, seed } = all;
+    const concurrency = problemsAtOnce(all.concurrency, all.policy, BENCH_PROBLEMS_PER_REPLICA);
     const budget = pickOptions(budgetOptions, all);
     const settings = { truthRollouts, repeats, maxStates, seed, concurrency, sampling, budget };
     const measured = await measureLabels(problems, methods, settings, {

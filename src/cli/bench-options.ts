@@ -33,7 +33,11 @@ export const benchOptions = z.strictObject({
     .describe('strategy with which the others are compared, problem by problem'),
   seeds: z.int().min(1).default(1).describe('runs of every problem, each with seeds of its own'),
   seed: runOptions.shape.seed,
-  concurrency: z.int().min(1).default(32).describe('problems under way at the same time'),
+  concurrency: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('problems under way at the same time; 0 is 32 for each replica of the policy'),
   limit: z.int().min(0).default(0).describe('only the first n problems of a file; 0 is all'),
   problems: z
     .string()
@@ -52,6 +56,9 @@ export const benchOptions = z.strictObject({
   critic: z.string().default('').describe(CRITIC_HELP),
 });
 
+/** Problems of a benchmark that keep one server busy: each runs several strategies. */
+export const BENCH_PROBLEMS_PER_REPLICA = 32;
+
 const prmBenchOptions = z.strictObject({
   samples: z.int().min(1).default(8).describe('solutions sampled per problem'),
   threshold: z
@@ -61,9 +68,9 @@ const prmBenchOptions = z.strictObject({
     .default(0.5)
     .describe('a step scored below it is taken for wrong (first-error detection)'),
   ...aggregationOptions.shape,
+  concurrency: z.int().min(1).default(32).describe('problems under way at the same time'),
   ...benchOptions.pick({
     seed: true,
-    concurrency: true,
     limit: true,
     problems: true,
     shard: true,

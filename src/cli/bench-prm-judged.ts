@@ -11,6 +11,7 @@ import type { JudgedSet } from '../sets/step-sets.js';
 import { aggregationOptions } from './aggregates.js';
 import type { AllPrmBenchOptions } from './bench-options.js';
 import { showCount } from './count-progress.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
 import { openStoredModels } from './stored-models.js';
@@ -34,7 +35,7 @@ export async function benchJudgedSet(
     checkImages: all.checkImages,
     signal: io.signal,
   });
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const log = writeLog;
   const request = { all, needsScorer: true, needsCritic: false };
   const open = await openStoredModels(request, dir, { signal: io.signal, log });
   const { models, store } = open;

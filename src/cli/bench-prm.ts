@@ -13,6 +13,7 @@ import { addPrmBenchFlags, parsePrmBenchOptions } from './bench-options.js';
 import { benchJudgedSet, judgedText } from './bench-prm-judged.js';
 import { loadSet } from './bench-set.js';
 import { showCount } from './count-progress.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
 import { openStoredModels } from './stored-models.js';
@@ -73,7 +74,7 @@ async function benchPrm(
       { set },
     );
   }
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const log = writeLog;
   const request = { all, needsScorer: true, needsCritic: false };
   const open = await openStoredModels(request, dir, { signal: io.signal, log });
   const { models, store } = open;

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { type Problem, SteptreeError } from '../../search/index.js';
-import { budgetOptions, samplingOptions } from '../config/options.js';
+import { budgetOptions, problemsAtOnce, samplingOptions } from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { writeFileAtomic } from '../data/files.js';
@@ -13,7 +13,12 @@ import { policyLine } from '../policy/create.js';
 import type { Groups } from '../sets/types.js';
 import { benchCompareCommand } from './bench-compare.js';
 import { benchLabelsCommand } from './bench-labels.js';
-import { type AllBenchOptions, addBenchFlags, parseBenchOptions } from './bench-options.js';
+import {
+  type AllBenchOptions,
+  addBenchFlags,
+  BENCH_PROBLEMS_PER_REPLICA,
+  parseBenchOptions,
+} from './bench-options.js';
 import { benchPlotCommand } from './bench-plot.js';
 import { benchPrmCommand } from './bench-prm.js';
 import { benchReportCommand } from './bench-report.js';
@@ -22,6 +27,7 @@ import { loadSet } from './bench-set.js';
 import { openSetGrading, type SetPorts } from './bench-set-grading.js';
 import { showCount } from './count-progress.js';
 import { EXIT } from './exit.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import type { Progress } from './progress.js';
 import { openSolveModels, type SolveModels } from './solve-models.js';
@@ -97,7 +103,7 @@ export async function benchRun(
   const dir = resolve(given.out);
   const { problems, digest, official } = await loadSet(set, dir, all, io.signal);
   const needs = cells.flatMap((cell) => cell.needs);
-  const log = (line: string) => process.stderr.write(`${line}\n`);
+  const log = writeLog;
   const request = {
     all:
       official && /^https?:/.test(all.policy)
@@ -165,8 +171,9 @@ async function runCells(
     ...ports.identities,
     ...ports.rules,
   };
+  const concurrency = problemsAtOnce(all.concurrency, all.policy, BENCH_PROBLEMS_PER_REPLICA);
   const run = new BenchRun(
-    { dir, cells, seeds, sampling, budget, concurrency: all.concurrency, identity },
+    { dir, cells, seeds, sampling, budget, concurrency, identity },
     { ...ports, problems, signal: io.signal, now: () => performance.now() },
   );
   const total = problems.length * seeds.length;

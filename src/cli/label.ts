@@ -12,7 +12,12 @@ import {
   stepRolloutsOptions,
   type TreeJson,
 } from '../../search/index.js';
-import { budgetOptions, samplingOptions } from '../config/options.js';
+import {
+  budgetOptions,
+  problemsAtOnce,
+  samplingOptions,
+  TREES_PER_REPLICA,
+} from '../config/options.js';
 import { pickOptions } from '../config/shapes.js';
 import { packageVersion } from '../config/version.js';
 import { readProblems } from '../data/problems.js';
@@ -27,6 +32,7 @@ import { createAnswerChecks } from '../verify/create.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { EXIT, endSoon } from './exit.js';
 import { type AllLabelOptions, addLabelFlags, parseLabelOptions } from './label-options.js';
+import { writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import { policySettings } from './policy-flags.js';
 import { durationText, type Progress, showProgress } from './progress.js';
@@ -46,7 +52,7 @@ export function labelCommand(io: CommandIo): Command {
     const summary = await label(problems, given.out, options, {
       signal: io.signal,
       quiet: given.quiet === true,
-      log: (line) => process.stderr.write(`${line}\n`),
+      log: writeLog,
     });
     if (given.json) process.stdout.write(`${JSON.stringify({ out: given.out, ...summary })}\n`);
     else process.stderr.write(`${summaryText(summary, given.out)}\n`);
@@ -130,7 +136,8 @@ async function openHere(options: AllLabelOptions, io: LabelIo): Promise<LabelPla
     judge: pickOptions(judgeOptions, options),
     judgeUrl: options.judge,
   });
-  const { method, seed, concurrency } = options;
+  const { method, seed } = options;
+  const concurrency = problemsAtOnce(options.concurrency, options.policy, TREES_PER_REPLICA);
   const sampling = pickOptions(samplingOptions, options);
   const budget = pickOptions(budgetOptions, options);
   const { maxInFlight } = policy;
@@ -141,6 +148,7 @@ async function openHere(options: AllLabelOptions, io: LabelIo): Promise<LabelPla
         policy,
         verifier: checks.verifier,
         ...(checks.critic ? { critic: checks.critic } : {}),
+        ...(checks.judgeReplicas ? { judgeReplicas: checks.judgeReplicas } : {}),
         now: () => performance.now(),
       },
     ),

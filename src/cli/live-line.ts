@@ -2,20 +2,43 @@ import type { Progress } from './progress.js';
 
 const LIVE_MS = 200;
 const PLAIN_MS = 5_000;
+/** A plain line that says nothing new comes so often, to show that the command lives. */
+const SAME_MS = 60_000;
 
-/** Shows a text that changes: a live line on a terminal, else a plain line every few seconds. */
+/** Back to the line's begin, and what stands there is erased. */
+const ERASE = '\r\u001b[2K';
+
+/** Shows a text that changes: a live line on a terminal, else plain lines. */
 export function showLine(
   text: () => string,
   stream: NodeJS.WriteStream = process.stderr,
 ): Progress {
-  const live = stream.isTTY === true;
-  // A carriage return and an erased line, so that a shorter text leaves nothing behind.
-  const draw = () => stream.write(live ? `\r\u001b[2K${text()}` : `${text()}\n`);
-  const timer = setInterval(draw, live ? LIVE_MS : PLAIN_MS);
+  if (stream.isTTY !== true) return plainLines(text, stream);
+  const timer = setInterval(() => stream.write(`${ERASE}${text()}`), LIVE_MS);
   return {
     stop() {
       clearInterval(timer);
-      if (live) stream.write(`\r\u001b[2K${text()}\n`);
+      stream.write(`${ERASE}${text()}\n`);
     },
   };
+}
+
+/** A line every few seconds, if it says something new. */
+export function plainLines(text: () => string, stream: NodeJS.WriteStream): Progress {
+  let last = '';
+  let lastMs = Number.NEGATIVE_INFINITY;
+  const timer = setInterval(() => {
+    const now = text();
+    const nowMs = performance.now();
+    if (now === last && nowMs - lastMs < SAME_MS) return;
+    last = now;
+    lastMs = nowMs;
+    stream.write(`${now}\n`);
+  }, PLAIN_MS);
+  return { stop: () => clearInterval(timer) };
+}
+
+/** Writes a line of its own; a live line that stands there is drawn again below it. */
+export function writeLog(line: string, stream: NodeJS.WriteStream = process.stderr): void {
+  stream.write(`${stream.isTTY === true ? ERASE : ''}${line}\n`);
 }

@@ -32,7 +32,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
   const onSignal = () => {
     if (abort.signal.aborted) process.exit(EXIT.interrupted);
-    process.stderr.write('\nsteptree: finishing what is being written (again: stop at once)\n');
+    // Behind ^C on a terminal.
+    const begin = process.stderr.isTTY ? '\n' : '';
+    process.stderr.write(
+      `${begin}steptree: finishing what is being written (again: stop at once)\n`,
+    );
     abort.abort(new DOMException('interrupted', 'AbortError'));
   };
   process.on('SIGINT', onSignal);

@@ -1,5 +1,6 @@
 import cliProgress from 'cli-progress';
 import type { RunSnapshot } from '../runtime/label-run-types.js';
+import { plainLines } from './live-line.js';
 
 export interface Progress {
   /** Stops drawing and leaves the last state on the screen. */
@@ -11,7 +12,9 @@ export function showProgress(
   snapshot: () => RunSnapshot,
   stream: NodeJS.WriteStream = process.stderr,
 ): Progress {
-  return stream.isTTY ? liveLine(snapshot, stream) : plainLines(snapshot, stream);
+  return stream.isTTY
+    ? liveLine(snapshot, stream)
+    : plainLines(() => progressText(snapshot()), stream);
 }
 
 function liveLine(snapshot: () => RunSnapshot, stream: NodeJS.WriteStream): Progress {
@@ -40,11 +43,6 @@ function liveLine(snapshot: () => RunSnapshot, stream: NodeJS.WriteStream): Prog
       bar.stop();
     },
   };
-}
-
-function plainLines(snapshot: () => RunSnapshot, stream: NodeJS.WriteStream): Progress {
-  const timer = setInterval(() => stream.write(`${progressText(snapshot())}\n`), 5_000);
-  return { stop: () => clearInterval(timer) };
 }
 
 /** `12/64 problems (1 failed), 3,210 rollouts, 210/s, 8,400 tokens/s, slots 240/256, ETA 2 min` */

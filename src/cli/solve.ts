@@ -10,7 +10,7 @@ import { ReplyRecorder } from '../runtime/recorder.js';
 import { gradeCandidates, memoryReplies, solveProblem } from '../runtime/solve.js';
 import { SolveStore } from '../runtime/solve-store.js';
 import { EXIT } from './exit.js';
-import { showLine } from './live-line.js';
+import { showLine, writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 import { durationText, type Progress } from './progress.js';
 import { openSolveModels, type SolveModels } from './solve-models.js';
@@ -39,7 +39,7 @@ export function solveCommand(io: CommandIo): Command {
       report = await solve(request, recorder, {
         signal: io.signal,
         quiet: given.quiet === true,
-        log: (line) => process.stderr.write(`${line}\n`),
+        log: writeLog,
       });
       await out?.write(`${JSON.stringify(report)}\n`);
       await record?.write(recorder?.text() ?? '');

@@ -10,10 +10,10 @@ import { openaiOptions } from '../policy/openai/options.js';
 import { simulatedOptions } from '../policy/simulated.js';
 import type { WorkerOverrides } from '../queue/models.js';
 import { type WorkerOptions, workerOptions } from '../queue/options.js';
-import type { WorkerSnapshot, WorkerSummary } from '../queue/worker.js';
+import type { WorkerSnapshot, WorkerSummary } from '../queue/worker-activity.js';
 import { judgeOptions, verifyOptions } from '../verify/options.js';
 import { endSoon } from './exit.js';
-import { showLine } from './live-line.js';
+import { showLine, writeLog } from './live-line.js';
 import type { CommandIo } from './main.js';
 
 /** Where the models are; what decides replies or labels is the run's alone. */
@@ -51,7 +51,7 @@ export function workerCommand(io: CommandIo): Command {
   for (const [heading, schema] of AREAS) addFlags(command, schema, heading, seen);
   return command.action(async (given: { config?: string; json?: boolean; quiet?: boolean }) => {
     const request = parseWorkerOptions(given as Record<string, unknown>);
-    const log = (line: string) => process.stderr.write(`steptree worker: ${line}\n`);
+    const log = (line: string) => writeLog(`steptree worker: ${line}`);
     const summary = await work(request, { signal: io.signal, log, quiet: given.quiet === true });
     if (given.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
     else log(summaryText(summary));
@@ -107,13 +107,16 @@ async function work(
 /** `3/16 problems · 120 done (1 failed) · 210 rollouts/s · slots 240/256` */
 export function snapshotText(now: WorkerSnapshot): string {
   const failed = now.failed > 0 ? ` (${now.failed} failed)` : '';
-  const parts = [
-    `${now.active}/${now.concurrency} problems`,
-    `${now.done} done${failed}`,
+  const pace = [
     `${Math.round(now.rolloutsPerSecond).toLocaleString('en')} rollouts/s`,
     `slots ${now.inFlight}/${now.maxInFlight}`,
   ];
-  return [...parts, ...(now.trouble === null ? [] : [now.trouble])].join(' · ');
+  return [
+    `${now.active}/${now.concurrency} problems`,
+    `${now.done} done${failed}`,
+    ...(now.active > 0 ? pace : ['waiting for problems']),
+    ...(now.trouble === null ? [] : [now.trouble]),
+  ].join(' · ');
 }
 
 function summaryText({ done, failed, handedBack, lost, rollouts }: WorkerSummary): string {

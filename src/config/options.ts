@@ -34,10 +34,27 @@ export const budgetOptions = z.strictObject({
     .describe('wall time per problem; 0 is no limit; not reproducible by nature'),
 });
 
+/** Trees that keep the slots of one server busy. */
+export const TREES_PER_REPLICA = 64;
+
+/** What a `--concurrency` of 0 means.
+ *  @param policy as `--policy` has it: URLs of replicas are separated by commas */
+export function problemsAtOnce(concurrency: number, policy: string, perReplica: number): number {
+  if (concurrency > 0) return concurrency;
+  const replicas = /^https?:/.test(policy)
+    ? new Set(policy.split(',').map((url) => url.trim()))
+    : null;
+  return perReplica * (replicas?.size ?? 1);
+}
+
 export const runOptions = z.strictObject({
   method: z.enum(METHODS).default('omegaprm').describe('how labels are made'),
   seed: z.int().min(0).default(0).describe('seed of the run; every sample derives its own from it'),
-  concurrency: z.int().min(1).default(64).describe('problems whose trees grow at the same time'),
+  concurrency: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('problems whose trees grow at the same time; 0 is 64 for each replica of the policy'),
   limit: z.int().min(0).default(0).describe('label only the first n problems; 0 is all'),
   format: z
     .enum(['auto', 'steptree', 'mm-prm', 'mathvista', 'math-vision', 'gsm8k'])

@@ -14,7 +14,7 @@ export interface RunKeys {
   readonly wanted: string;
   /** Hash: job id to the lock token of the worker that has it; nobody else may write for it. */
   readonly owner: string;
-  /** Hash: job id to `tries:replies`, tries since the last start that found new replies. */
+  /** Hash: job id to its tries since the last start that found new replies (scripts.ts). */
   readonly tries: string;
   /** Hash: job id to its packed result. */
   readonly results: string;

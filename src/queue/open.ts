@@ -8,6 +8,7 @@ import type { RunSpec } from './spec.js';
 import { QueueWorker } from './worker.js';
 
 export interface QueueIo {
+  readonly quiet?: boolean;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
 }
@@ -23,11 +24,13 @@ export interface OpenCoordinator {
 export async function openCoordinator(
   options: QueueOptions,
   spec: RunSpec,
-  { signal, log, keepReplies }: QueueIo & { readonly keepReplies: boolean },
+  { quiet = false, signal, log, keepReplies }: QueueIo & { readonly keepReplies: boolean },
 ): Promise<OpenCoordinator> {
   const { queue: url, queueName, queueWindow: window, queuePasswordEnv: passwordEnv } = options;
   const link = await connectRedis({ url, passwordEnv, log, signal });
-  const labeller = new QueueLabeller({ link, queueName, window, spec, keepReplies, signal, log });
+  const labeller = new QueueLabeller({
+    ...{ link, queueName, window, spec, keepReplies, quiet, signal, log },
+  });
   return { labeller, shown: link.shown, close: () => labeller.close() };
 }
 

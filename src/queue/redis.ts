@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis';
-import { errorMessage, SteptreeError } from '../../search/errors.js';
+import { errorMessage } from '../../search/errors.js';
 import { abortable } from '../policy/abortable.js';
 import { sleep, within } from '../policy/sleep.js';
+import { firstConnection, refusalOf } from './first-connection.js';
+import { readUrl } from './redis-url.js';
 
 /** A connection to Redis that does not give up: commands wait for the server to come back, and the
  *  log says so. */
@@ -23,9 +25,6 @@ export interface LinkSettings {
   readonly signal: AbortSignal;
 }
 
-/** How Redis refuses a user or password. */
-const REFUSAL = /WRONGPASS|NOAUTH|NOPERM|ERR AUTH|invalid password/i;
-
 /** How often the log says again that Redis is still away. */
 const REMIND_MS = 30_000;
 /** How long a lost connection may go without a reason before the log tells of it. */
@@ -33,8 +32,8 @@ const REASON_MS = 1_000;
 const MAX_RETRY_MS = 2_000;
 
 /** Resolves with the first connection, however long it takes.
- *  @throws SteptreeError QUEUE_URL_INVALID, QUEUE_PASSWORD_MISSING; QUEUE_REFUSED if Redis does not
- *  take user or password; the signal's reason */
+ *  @throws SteptreeError QUEUE_URL_INVALID, QUEUE_PASSWORD_MISSING; QUEUE_REFUSED, QUEUE_TLS_REFUSED if
+ *  Redis does not let us in; the signal's reason */
 export async function connectRedis(settings: LinkSettings): Promise<RedisLink> {
   const { url, shown, password } = readUrl(settings.url, settings.passwordEnv);
   const redis = new Redis(url, {
@@ -53,14 +52,16 @@ export async function connectRedis(settings: LinkSettings): Promise<RedisLink> {
     shown,
     trouble: watch.trouble,
     close: async () => {
+      const away = watch.trouble() !== null;
       watch.stop();
       // QUIT waits for what was sent before; a Redis that is away would let it wait forever.
-      await within(1_000, redis.quit());
+      if (!away) await within(1_000, redis.quit());
       redis.disconnect();
     },
   };
   try {
     await firstConnection(redis, shown, settings.signal);
+    watch.connected();
     return link;
   } catch (error) {
     watch.stop();
@@ -69,86 +70,24 @@ export async function connectRedis(settings: LinkSettings): Promise<RedisLink> {
   }
 }
 
-/** The address as the log may show it. */
-export function shownUrl(text: string): string {
-  return readUrl(text, undefined).shown;
-}
-
-function readUrl(text: string, passwordEnv: string | undefined) {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw invalidUrl();
-  }
-  if (!/^rediss?:$/.test(url.protocol) || url.hostname === '') throw invalidUrl();
-  const shown = `${url.protocol}//${url.hostname}:${url.port || 6379}${url.pathname.replace(/\/$/, '')}`;
-  if (passwordEnv === undefined) return { url: text, shown };
-  const password = process.env[passwordEnv];
-  if (!password) {
-    throw new SteptreeError(
-      'QUEUE_PASSWORD_MISSING',
-      `the environment variable ${passwordEnv}, named by --queue-password-env, is not set; set it to the password of ${shown}`,
-      { variable: passwordEnv },
-    );
-  }
-  return { url: text, shown, password };
-}
-
-/** The text itself may hold a password, so it is not repeated. */
-function invalidUrl(): SteptreeError {
-  return new SteptreeError(
-    'QUEUE_URL_INVALID',
-    '--queue is no Redis address; expected redis://[user:password@]host[:port][/db], or rediss:// for TLS',
-  );
-}
-
-function firstConnection(redis: Redis, shown: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void) => {
-      redis.off('ready', onReady);
-      redis.off('error', onError);
-      signal.removeEventListener('abort', onAbort);
-      settle();
-    };
-    const onReady = () => end(resolve);
-    const onAbort = () => end(() => reject(signal.reason));
-    const onError = (error: Error) => {
-      if (!REFUSAL.test(error.message)) return;
-      end(() =>
-        reject(
-          new SteptreeError(
-            'QUEUE_REFUSED',
-            `Redis at ${shown} does not let us in: ${error.message}; give user and password in the URL, or the password with --queue-password-env`,
-            { url: shown },
-            { cause: error },
-          ),
-        ),
-      );
-    };
-    redis.on('ready', onReady);
-    redis.on('error', onError);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort);
-    // Errors of this first try come as events too, and the next tries follow by themselves.
-    redis.connect().catch(() => {});
-  });
-}
-
 /** Says once that Redis is away, again every half minute, and that it is back. */
 function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
   let lostAt: number | null = null;
   let reason = '';
   let told = false;
+  let isFirst = true;
   let timer: NodeJS.Timeout | undefined;
   const away = () => `${Math.round((performance.now() - (lostAt ?? 0)) / 1000)} s`;
   const tell = () => {
     clearTimeout(timer);
     const why = reason === '' ? '' : ` (${reason})`;
+    const goesOn = isFirst
+      ? 'trying until it is there; is the address right?'
+      : 'trying again until it is back, nothing is lost';
     log(
       told
         ? `Redis at ${shown} is away for ${away()} now${why}`
-        : `Redis at ${shown} can't be reached${why}; trying again until it is back, nothing is lost`,
+        : `Redis at ${shown} can't be reached${why}; ${goesOn}`,
     );
     told = true;
     timer = setTimeout(tell, REMIND_MS);
@@ -164,8 +103,8 @@ function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
   };
   const onError = (error: Error) => {
     // Who is refused at first is told by the error that ends the command.
-    if (REFUSAL.test(error.message) && lostAt === null) return;
-    lose(errorMessage(error));
+    if (isFirst && refusalOf(error, shown) !== null) return;
+    lose(reasonOf(error, shown));
   };
   const onClose = () => lose('');
   const forget = () => {
@@ -176,13 +115,16 @@ function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
     reason = '';
   };
   const onReady = () => {
-    if (told) log(`Redis at ${shown} is back after ${away()}`);
+    if (told) log(`Redis at ${shown} is ${isFirst ? 'there' : 'back'} after ${away()}`);
     forget();
   };
   redis.on('error', onError);
   redis.on('close', onClose);
   redis.on('ready', onReady);
   return {
+    connected: () => {
+      isFirst = false;
+    },
     trouble: () => (lostAt === null ? null : `Redis away for ${away()} (${reason || 'no answer'})`),
     stop: () => {
       forget();
@@ -193,6 +135,15 @@ function watchLink(redis: Redis, shown: string, log: (line: string) => void) {
       redis.on('error', () => {});
     },
   };
+}
+
+/** A server without TLS says nothing to a greeting in TLS, and the other way round. */
+function reasonOf(error: Error, shown: string): string {
+  const message = errorMessage(error);
+  if (!/ETIMEDOUT|ECONNRESET|secure TLS|connection is closed/i.test(message)) return message;
+  return shown.startsWith('rediss:')
+    ? `${message}; does it speak TLS on that port?`
+    : `${message}; if it speaks TLS there: rediss://`;
 }
 
 /** What Redis answers while it can't, not because of the command. */
@@ -223,3 +174,11 @@ export async function insist<T>(
 }
 
 const RETRY_MS = 500;
+
+/** Waits for something of Redis before an end, no longer than `ms`; hardly, if Redis is away: then it would
+ *  wait in vain. @returns whether it was done */
+export function beforeEnd(link: RedisLink, ms: number, work: Promise<unknown>): Promise<boolean> {
+  return within(link.trouble() === null ? ms : Math.min(ms, AWAY_MS), work);
+}
+
+const AWAY_MS = 200;

@@ -17,7 +17,7 @@ const workerFacts = z.looseObject({
   maxInFlight: z.number(),
   waiting: z.number(),
   rolloutsPerSecond: z.number(),
-  /** Spent on problems that are not finished, by run. */
+  /** Spent on problems that are not finished, by job. */
   live: z.record(z.string(), spent),
 });
 export type WorkerFacts = z.infer<typeof workerFacts>;

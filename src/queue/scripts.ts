@@ -23,30 +23,48 @@ local function standing()
 end
 `;
 
+/** Tries of a job since its last new reply: `replies;token;token;`, how many replies there were then, and
+ *  the lock token of each start that has tried since. */
+const TRIES = `
+local function tries(key)
+  return redis.call('HGET', key, ARGV[1]) or '0;'
+end
+local function without(text, token)
+  local from, to = string.find(text, ';' .. token .. ';', 1, true)
+  return from and string.sub(text, 1, from) .. string.sub(text, to + 1) or text
+end
+`;
+
 /** Takes a job over. KEYS: meta, wanted, owner, tries, replies, results. ARGV: job, token.
  *  Returns [standing or done, losses since the last new reply, spec hash]. */
-const BEGIN = `
+const BEGIN = `${TRIES}
 if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then
   return {redis.call('EXISTS', KEYS[1]) == 1 and 'unwanted' or 'forgotten', 0, ''}
 end
 if redis.call('HEXISTS', KEYS[6], ARGV[1]) == 1 then return {'done', 0, ''} end
 local replies = redis.call('HLEN', KEYS[5])
-local tries, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
-tries = replies > tonumber(known) and 0 or tonumber(tries)
-redis.call('HSET', KEYS[4], ARGV[1], tries .. ':' .. replies)
+local known, tokens = string.match(tries(KEYS[4]), '^(%d+)(.*)$')
+if replies > tonumber(known) then tokens = ';' end
+redis.call('HSET', KEYS[4], ARGV[1], replies .. tokens)
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
-return {'mine', tries, redis.call('HGET', KEYS[1], 'specHash') or ''}
+local _, ends = string.gsub(tokens, ';', ';')
+return {'mine', ends - 1, redis.call('HGET', KEYS[1], 'specHash') or ''}
 `;
 
-/** Counts a try of a job: a loss, unless a new reply or RELEASE follows.
+/** Counts a try of a job: a loss, unless a new reply, RELEASE or ABSOLVE follows.
  *  KEYS: meta, wanted, owner, tries. ARGV: job, token. */
-const TRY = `${STANDING}
+const TRY = `${STANDING}${TRIES}
 local how = standing()
-if how == 'mine' then
-  local tries, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
-  redis.call('HSET', KEYS[4], ARGV[1], (tonumber(tries) + 1) .. ':' .. known)
-end
+if how == 'mine' then redis.call('HSET', KEYS[4], ARGV[1], tries(KEYS[4]) .. ARGV[2] .. ';') end
 return how
+`;
+
+/** The job was taken over from a worker that lives: its try was no loss. KEYS: tries. ARGV: job, token. */
+const ABSOLVE = `${TRIES}
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
+  redis.call('HSET', KEYS[1], ARGV[1], without(tries(KEYS[1]), ARGV[2]))
+end
+return 1
 `;
 
 /** Stores a reply; the first under a key stays. KEYS: meta, wanted, owner, replies.
@@ -77,13 +95,12 @@ return how
 `;
 
 /** Gives a job back that was not finished: its try, if there was one, does not count.
- *  KEYS: meta, wanted, owner, tries. ARGV: job, token, tries to take back. */
-const RELEASE = `${STANDING}
+ *  KEYS: meta, wanted, owner, tries. ARGV: job, token. */
+const RELEASE = `${STANDING}${TRIES}
 local how = standing()
 if how == 'mine' then
   redis.call('HDEL', KEYS[3], ARGV[1])
-  local tries, known = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0:0', '(%d+):(%d+)')
-  redis.call('HSET', KEYS[4], ARGV[1], math.max(0, tonumber(tries) - ARGV[3]) .. ':' .. known)
+  redis.call('HSET', KEYS[4], ARGV[1], without(tries(KEYS[4]), ARGV[2]))
 end
 return how
 `;
@@ -132,6 +149,7 @@ export class QueueScripts {
     this.run = {
       begin: define('begin', 6, BEGIN),
       try: define('try', 4, TRY),
+      absolve: define('absolve', 1, ABSOLVE),
       put: define('put', 4, PUT),
       claim: define('claim', 3, CLAIM),
       finish: define('finish', 4, FINISH),
@@ -177,10 +195,14 @@ export class QueueScripts {
     return this.standing('finish', meta, wanted, owner, results, job, token, bytes, KEPT_SECONDS);
   }
 
-  /** @param tried whether this start has called `try` */
-  release(keys: RunKeys, job: string, token: string, tried: boolean): Promise<Standing> {
+  /** The start that the token is of was taken for lost and was not. */
+  async absolve({ tries }: RunKeys, job: string, token: string): Promise<void> {
+    await this.call('absolve', tries, job, token);
+  }
+
+  release(keys: RunKeys, job: string, token: string): Promise<Standing> {
     const { meta, wanted, owner, tries } = keys;
-    return this.standing('release', meta, wanted, owner, tries, job, token, tried ? 1 : 0);
+    return this.standing('release', meta, wanted, owner, tries, job, token);
   }
 
   async forget(keys: RunKeys, job: string): Promise<void> {

@@ -58,6 +58,7 @@ export interface RunSnapshot extends RunSummary {
   /** Rollouts and tokens of this session, those of unfinished problems included. */
   readonly sessionRollouts: number;
   readonly sessionTokens: number;
+  /** Without the time in which there was no worker. */
   readonly sessionSeconds: number;
   /** Problems that earlier sessions had settled. */
   readonly settledBefore: number;

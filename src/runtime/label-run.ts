@@ -77,14 +77,19 @@ export class LabelRun {
     const live = [...this.live];
     const sum = (pick: (growth: Growth) => number) =>
       live.reduce((total, growth) => total + pick(growth), 0);
-    const { unseenRollouts, unseenTokens, ...places } = this.ports.labeller.snapshot();
+    const {
+      unseenRollouts,
+      unseenTokens,
+      idleSeconds = 0,
+      ...places
+    } = this.ports.labeller.snapshot();
     return {
       ...this.summary('running'),
       active: live.length,
       ...places,
       sessionRollouts: this.sessionRollouts + sum(({ usage }) => usage.rollouts) + unseenRollouts,
       sessionTokens: this.sessionTokens + sum(({ usage }) => usage.policyTokens) + unseenTokens,
-      sessionSeconds: (this.ports.now() - this.startedMs) / 1000,
+      sessionSeconds: Math.max(0, (this.ports.now() - this.startedMs) / 1000 - idleSeconds),
       settledBefore: this.settledBefore,
     };
   }

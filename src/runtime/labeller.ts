@@ -51,6 +51,8 @@ export interface LabellerSnapshot {
   /** Spent on unfinished problems and not in their `usage`. */
   readonly unseenRollouts: number;
   readonly unseenTokens: number;
+  /** Time of this session in which there was nobody to grow trees. */
+  readonly idleSeconds?: number;
   readonly queue?: QueueSnapshot;
 }
 
@@ -59,8 +61,6 @@ export interface QueueSnapshot {
   readonly workers: number;
   /** Problems of this run that are in the queue or at workers. */
   readonly handedOut: number;
-  /** Of the last seconds, all workers together. */
-  readonly rolloutsPerSecond: number;
   /** Why nothing goes on, in a few words. */
   readonly trouble: string | null;
 }
@@ -79,6 +79,8 @@ export interface LocalLabellerPorts {
   readonly policy: PolicyHandle;
   readonly verifier: Verifier;
   readonly critic?: Critic;
+  /** For run.json, beside the policy's. */
+  readonly judgeReplicas?: () => object;
   readonly now: () => number;
 }
 
@@ -129,7 +131,9 @@ export class LocalLabeller implements Labeller {
     return { ...this.scheduler.stats(), unseenRollouts: 0, unseenTokens: 0 };
   }
 
-  stats(): Promise<Record<string, unknown>> {
-    return this.ports.policy.stats();
+  async stats(): Promise<Record<string, unknown>> {
+    const { policy, judgeReplicas } = this.ports;
+    const stats = await policy.stats();
+    return judgeReplicas ? { ...stats, judgeReplicas: judgeReplicas() } : stats;
   }
 }

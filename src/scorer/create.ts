@@ -23,12 +23,14 @@ import {
 } from '../../prm/index.js';
 import { SteptreeError } from '../../search/errors.js';
 import type { AnswerGrouper, Critic } from '../../search/types.js';
+import { pickOptions } from '../config/shapes.js';
 import { PACKAGE_DIR } from '../config/version.js';
 import {
   createImageEncoder,
   createModelServer,
   type ModelServerContext,
 } from '../policy/openai/index.js';
+import { replicaOptions } from '../policy/openai/options.js';
 import { parseHybridPart } from './hybrid-part.js';
 import type { ModelServerOptions, ScorerKind, ScorerSettings } from './options.js';
 
@@ -92,7 +94,10 @@ export async function createScorer(
       if (signal) setMaxListeners(0, signal);
       return scorer.score(request, signal);
     },
-    stats: () => scorer.stats(),
+    stats: () => {
+      const replicas = opener.replicas();
+      return replicas.length === 0 ? scorer.stats() : { ...scorer.stats(), replicas };
+    },
     close: () => scorer.close(),
   };
 }
@@ -136,6 +141,7 @@ class Opener {
   private model = '';
   /** Of a hybrid: what decides the scores of each part, its weight too. */
   private parts: readonly object[] = [];
+  private opened: ModelServer | null = null;
 
   constructor(
     private readonly settings: ScorerSettings,
@@ -183,6 +189,11 @@ class Opener {
     }
   }
 
+  /** Counts of each server of the model; none of a folder's or of a hybrid's parts. */
+  replicas(): readonly object[] {
+    return this.opened?.replicas?.() ?? [];
+  }
+
   /** Without addresses: stored scores are found under this name, and a server may move. */
   nameOf(scorer: Scorer): string {
     return this.model === '' ? scorer.name : `${this.kind}:${this.model}`;
@@ -225,6 +236,7 @@ class Opener {
     const { prm, server: options } = this.settings;
     const { server, model } = await openServer(prm, options, this.context, 'prm');
     this.model = model;
+    this.opened = server;
     return server;
   }
 
@@ -307,6 +319,7 @@ async function openServer(
     requestTimeoutMs: timeoutMs,
     retryBaseMs: 250,
     retryCapMs: 20_000,
+    sharing: pickOptions(replicaOptions, options),
     flagPrefix,
   };
   const server = createModelServer(urls, settings, context);

@@ -13,6 +13,7 @@ import {
   tokenLogitsOptions,
 } from '../../prm/index.js';
 import { pickOptions, prefixShape } from '../config/shapes.js';
+import { replicaOptions } from '../policy/openai/options.js';
 import { onnxPrmOptions } from './onnx/options.js';
 
 /** Kinds of reward models; `auto` reads a URL with `token-logits` and a folder with `onnx`. */
@@ -64,6 +65,7 @@ export const modelServerOptions = z.strictObject({
     .default(120_000)
     .describe('deadline of one HTTP request to it, ms'),
   maxRetries: z.int().min(0).default(8).describe('retries of a failed request to it'),
+  ...replicaOptions.shape,
 });
 
 /** The areas of a scorer's options: heading in --help, prefix of the flags, schema. */

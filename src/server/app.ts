@@ -72,6 +72,7 @@ export async function createService(parts: ServiceParts): Promise<RunningService
       admission: () => admission.stats(),
       policyQueue: () => models.policy.stats?.() ?? { inFlight: 0, waiting: 0 },
       policyStats: () => models.host.stats(),
+      scorerStats: () => models.scorer?.stats?.() ?? {},
       traces: () => traces.count,
     }),
     traces,

@@ -10,6 +10,8 @@ export interface MetricSources {
   policyQueue(): { readonly inFlight: number; readonly waiting: number };
   /** Of the policy's host; `meanBatch` where it decodes itself. */
   policyStats(): Promise<Readonly<Record<string, unknown>>>;
+  /** Of the reward model; `replicas` where servers have it. */
+  scorerStats(): Readonly<Record<string, unknown>>;
   traces(): number;
 }
 
@@ -112,19 +114,21 @@ export class Metrics {
     });
   }
 
-  /** One line a replica, where the policy is several servers (or one). */
+  /** One line a replica, where policy or reward model are servers, or one. */
   private addReplicas(sources: MetricSources): void {
     const perReplica = (name: string, help: string, read: (replica: ReplicaStats) => number) =>
       new Gauge({
         name,
         help,
-        labelNames: ['replica'],
+        labelNames: ['model', 'replica'],
         registers: [this.registry],
         async collect() {
           this.reset();
-          const { replicas } = await sources.policyStats();
-          for (const replica of (replicas ?? []) as readonly ReplicaStats[]) {
-            this.set({ replica: replica.url }, read(replica));
+          const stats = { policy: await sources.policyStats(), prm: sources.scorerStats() };
+          for (const [model, { replicas }] of Object.entries(stats)) {
+            for (const replica of (replicas ?? []) as readonly ReplicaStats[]) {
+              this.set({ model, replica: replica.url }, read(replica));
+            }
           }
         },
       });

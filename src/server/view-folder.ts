@@ -62,9 +62,12 @@ export class ViewFolder {
     const [run, known] = await Promise.all([this.runOf(found), this.knownOf(found)]);
     switch (found.kind) {
       case 'label': {
-        const { config = {}, policy } = await this.labels.readRun(found.path);
+        const { config = {}, policy, policyStats } = await this.labels.readRun(found.path);
         const problems = await this.labels.rows(found.path, known);
-        return { run, config: { ...config, policy }, problems, cells: [] };
+        // Of a run that has ended they would be who was there last.
+        const workers = run.status === 'running' ? policyStats?.workers : undefined;
+        const detail = { run, config: { ...config, policy }, problems, cells: [] };
+        return workers ? { ...detail, workers } : detail;
       }
       case 'solve': {
         const problems = [await this.solves.row(found.path, known)];

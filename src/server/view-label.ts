@@ -21,6 +21,12 @@ import type {
 } from './view-types.js';
 
 const count = z.number().optional();
+const workerFacts = z.object({
+  name: z.string(),
+  concurrency: z.number(),
+  active: z.number(),
+  rolloutsPerSecond: z.number(),
+});
 const runFile = z.looseObject({
   problemsFile: z.string().optional(),
   policy: z.looseObject({ model: z.string().optional(), host: z.string().optional() }).optional(),
@@ -31,6 +37,9 @@ const runFile = z.looseObject({
   rollouts: count,
   policyTokens: count,
   seconds: count,
+  policyStats: z
+    .looseObject({ workers: z.array(workerFacts).optional().catch(undefined) })
+    .optional(),
 });
 export type LabelRunFile = z.infer<typeof runFile>;
 

@@ -62,6 +62,17 @@ export interface ViewRunDetail {
   readonly problems: readonly ViewProblemRow[];
   /** Benchmarks: the rows of their summary, one a strategy and N. */
   readonly cells: readonly ViewCell[];
+  /** Machines that grow its trees now; absent where the run's own process does. */
+  readonly workers?: readonly ViewWorker[];
+}
+
+/** A `steptree worker` that serves a run's queue, as of a few seconds ago. */
+export interface ViewWorker {
+  readonly name: string;
+  /** Problems that it takes at once, of whatever run; 0 once it leaves. */
+  readonly concurrency: number;
+  readonly active: number;
+  readonly rolloutsPerSecond: number;
 }
 
 /** A strategy at one N over all problems of a benchmark; shares in [0, 1]. */

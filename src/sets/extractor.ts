@@ -33,7 +33,7 @@ export function createExtractor(
         { role: 'system', content: instruction },
         { role: 'user', content: question(response, problem) },
       ];
-      const reply = await server.chat({ messages, maxTokens: 256 }, signal);
+      const reply = await server.chat({ messages, maxTokens: 256, affinity: problem.id }, signal);
       const answer = (reply.split('</think>').at(-1) ?? '').trim();
       return answer === '' || /^none\b/i.test(answer) ? null : answer;
     },

@@ -15,6 +15,8 @@ export interface AnswerChecks {
   readonly grouper: AnswerGrouper;
   /** Judges steps; there if a judge's URL was given. */
   readonly critic?: Critic;
+  /** Counts of each replica of the judge, of answers and of steps; absent without a judge. */
+  judgeReplicas?(): { readonly answers: readonly object[]; readonly steps: readonly object[] };
   /** Idempotent. */
   close(): Promise<void>;
 }
@@ -48,6 +50,7 @@ export function createAnswerChecks(settings: {
     verifier: createVerifier({ ...verify, judge, judgeMode: options.judgeMode }, comparer),
     grouper,
     critic,
+    judgeReplicas: () => ({ answers: judge.replicas(), steps: critic.replicas() }),
     close: async () => {
       await Promise.all([comparer.close(), judge.close(), critic.close()]);
     },

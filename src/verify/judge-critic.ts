@@ -58,6 +58,8 @@ const responseFormat = {
 } as const;
 
 export interface JudgeCritic extends Critic {
+  /** Counts of each replica of the judge. */
+  replicas(): readonly object[];
   /** Ends calls in flight. Idempotent. */
   close(): Promise<void>;
 }
@@ -80,6 +82,7 @@ export function createJudgeCritic(
   const dialect: SchemaDialect = { takesSchema: true };
   return {
     name: server.name,
+    replicas: () => server.replicas(),
     close: () => server.close(),
     critique: async (problem, steps, signal) => {
       const images = options.judgeImages
@@ -93,6 +96,7 @@ export function createJudgeCritic(
               {
                 messages: conversation,
                 maxTokens: options.judgeMaxTokens,
+                affinity: problem.id,
                 ...(format === undefined ? {} : { responseFormat: format }),
               },
               signal,

@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import { SteptreeError } from '../../search/errors.js';
 import type { Problem } from '../../search/types.js';
+import { pickOptions } from '../config/shapes.js';
 import { abortable } from '../policy/abortable.js';
 import { createModelServer, type ModelServerContext } from '../policy/openai/index.js';
+import { replicaOptions } from '../policy/openai/options.js';
 import type { Comparison } from './equivalence.js';
 import type { JudgeOptions } from './options.js';
 
@@ -12,6 +14,8 @@ export interface AnswerJudge {
    *  that is neither yes nor no `ungraded` with `judge-unclear`. Equal questions are asked once. */
   judge(problem: Problem, predicted: string, signal?: AbortSignal): Promise<Comparison>;
   /** Ends calls in flight. Idempotent. */
+  /** Counts of each replica of the judge. */
+  replicas(): readonly object[];
   close(): Promise<void>;
 }
 
@@ -22,6 +26,8 @@ export interface ChatServer {
   readonly name: string;
   /** The text of the reply to a conversation, at temperature 0. */
   chat(request: ChatRequest, signal?: AbortSignal): Promise<string>;
+  /** Counts of each replica. */
+  replicas(): readonly object[];
   close(): Promise<void>;
 }
 
@@ -29,6 +35,8 @@ export interface ChatRequest {
   readonly messages: readonly unknown[];
   readonly maxTokens: number;
   readonly responseFormat?: unknown;
+  /** Calls of one problem go to one replica while it is well. */
+  readonly affinity: string;
 }
 
 const answerPrompt =
@@ -55,7 +63,9 @@ export function createAnswerJudge(
   const ask = async (problem: Problem, predicted: string): Promise<Comparison> => {
     try {
       const messages = answerMessages(problem, predicted);
-      return verdictOf(await server.chat({ messages, maxTokens: answerMaxTokens }));
+      return verdictOf(
+        await server.chat({ messages, maxTokens: answerMaxTokens, affinity: problem.id }),
+      );
     } catch {
       return { verdict: 'ungraded', reason: 'judge-failed' };
     }
@@ -78,18 +88,20 @@ export function createAnswerJudge(
       const answer = remembered(problem, predicted);
       return signal ? abortable(answer, signal) : answer;
     },
+    replicas: () => server.replicas(),
     close: () => server.close(),
   };
 }
 
-/** A chat server with retries, its model found on the first call where none is named. */
+/** A chat server with retries, its model found on the first call where none is named.
+ *  @param urls of replicas of one model, separated by commas */
 export function createChatServer(
-  url: string,
+  urls: string,
   options: JudgeOptions,
   context: JudgeContext = {},
 ): ChatServer {
   const server = createModelServer(
-    [url],
+    urls.split(',').map((url) => url.trim()),
     {
       model: options.judgeModel,
       apiKeyEnv: options.judgeApiKeyEnv,
@@ -97,13 +109,14 @@ export function createChatServer(
       maxRetries: options.judgeMaxRetries,
       retryBaseMs: 250,
       retryCapMs: 20_000,
+      sharing: pickOptions(replicaOptions, options, 'judge'),
       flagPrefix: 'judge',
     },
     context,
   );
   return {
     name: `judge ${server.name}`,
-    chat: async ({ messages, maxTokens, responseFormat }, signal) => {
+    chat: async ({ messages, maxTokens, responseFormat, affinity }, signal) => {
       const body = {
         model: await server.model(signal),
         messages,
@@ -113,7 +126,9 @@ export function createChatServer(
         max_tokens: maxTokens,
         ...(responseFormat === undefined ? {} : { response_format: responseFormat }),
       };
-      const reply = chatReply.safeParse(await server.post('/chat/completions', body, { signal }));
+      const reply = chatReply.safeParse(
+        await server.post('/chat/completions', body, { affinity, signal }),
+      );
       if (reply.success) return reply.data.choices[0]?.message.content ?? '';
       throw new SteptreeError(
         'JUDGE_REPLY_INVALID',
@@ -121,6 +136,7 @@ export function createChatServer(
         { url: server.name },
       );
     },
+    replicas: () => server.replicas?.() ?? [],
     close: () => server.close(),
   };
 }

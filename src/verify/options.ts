@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { prefixShape } from '../config/shapes.js';
+import { type ReplicaOptions, replicaOptions } from '../policy/openai/options.js';
 
 /** Limits of the processes that compare answers. */
 export const verifyOptions = z.strictObject({
@@ -39,7 +41,12 @@ export const ruleOptions = z.strictObject({
     .describe('let an inequality answer a gold set or interval'),
 });
 
-/** A chat server that judges answers or steps; its URL is the run's `judge` option. */
+/** How replicas of the judge share its calls. */
+const judgeReplicaShape = prefixShape('judge', replicaOptions.shape) as {
+  readonly [Name in keyof ReplicaOptions as `judge${Capitalize<Name>}`]: (typeof replicaOptions.shape)[Name];
+};
+
+/** A chat server that judges answers or steps; its URLs are the run's `judge` option. */
 export const judgeOptions = z.strictObject({
   judgeMode: z
     .enum(['off', 'fallback', 'always'])
@@ -66,6 +73,7 @@ export const judgeOptions = z.strictObject({
     .boolean()
     .default(true)
     .describe('show the pictures to the judge of steps; off for judges that read text only'),
+  ...judgeReplicaShape,
 });
 
 export type VerifyOptions = z.infer<typeof verifyOptions>;

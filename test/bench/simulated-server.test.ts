@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { SimulatedServerOptions } from '../../bench/servers/server-simulation.js';
 import {
   type SimulatedServer,
-  type SimulatedServerOptions,
   startSimulatedServer,
 } from '../../bench/servers/simulated-server.js';
 import { REFERENCE_OPTIONS, referenceLoop } from '../../bench/speed/reference-loop.js';

@@ -8,7 +8,16 @@ it('bench score says why responses could not be graded', () => {
     return { id: reason, verdict: 'ungraded', extraction: '3', prediction: '3', reason };
   };
   const score = {
-    ...{ set: 'mathvista', accuracy: 0, correct: 0, wrong: 0, total: 3, missing: 0, unknown: 0 },
+    ...{
+      set: 'mathvista',
+      accuracy: 0,
+      correct: 0,
+      wrong: 0,
+      total: 3,
+      repeated: 0,
+      missing: 0,
+      unknown: 0,
+    },
     ungraded: 3,
     problems: [ungraded('judge-failed'), ungraded('timeout'), ungraded('judge-failed')],
     groups: {},

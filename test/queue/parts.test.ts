@@ -3,7 +3,7 @@ import { emptyUsage, type Problem } from '../../search/index.js';
 import { progressText } from '../../src/cli/progress.js';
 import { parseWorkerOptions, snapshotText } from '../../src/cli/worker.js';
 import { packProblem, unpackProblem } from '../../src/queue/pictures.js';
-import { shownUrl } from '../../src/queue/redis.js';
+import { shownUrl } from '../../src/queue/redis-url.js';
 import { checkIdentity } from '../../src/queue/spec.js';
 import { packResult, packSmall, unpackResult, unpackSmall } from '../../src/queue/wire.js';
 import { Gate } from '../../src/runtime/gate.js';
@@ -12,6 +12,8 @@ it('an address is shown without user and password', () => {
   expect(shownUrl('redis://me:secret@host/2')).toBe('redis://host:6379/2');
   expect(shownUrl('rediss://:secret@host:6380')).toBe('rediss://host:6380');
   expect(() => shownUrl('host:6379')).toThrow(/expected redis:\/\//);
+  // Not silently database 0.
+  expect(() => shownUrl('redis://host/runs')).toThrow(/expected redis:\/\//);
 });
 
 it('replies and results come out of Redis as they went in, numbers to the last bit', async () => {
@@ -104,7 +106,7 @@ it("a worker's flags override the run's options, and say nothing where they are 
 });
 
 it('the live lines tell of workers and of what is wrong', () => {
-  const queue = { workers: 2, handedOut: 48, rolloutsPerSecond: 100, trouble: null };
+  const queue = { workers: 2, handedOut: 48, trouble: null };
   const now = {
     status: 'running' as const,
     ...{ problems: { done: 12, failed: 0, total: 64 }, labels: 0 },
@@ -124,5 +126,8 @@ it('the live lines tell of workers and of what is wrong', () => {
   };
   expect(snapshotText(worker)).toBe(
     '3/16 problems · 120 done (1 failed) · 210 rollouts/s · slots 240/256',
+  );
+  expect(snapshotText({ ...worker, active: 0, failed: 0 })).toBe(
+    '0/16 problems · 120 done · waiting for problems',
   );
 });

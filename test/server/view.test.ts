@@ -102,6 +102,19 @@ describe('what a folder holds', () => {
     expect(detail.problems[0]).toMatchObject({ states: 3, rollouts: 48, value: 0.625 });
   });
 
+  it('names the workers of a run over a queue while it goes on', async () => {
+    const worker = { name: 'left', concurrency: 4, active: 3, rolloutsPerSecond: 12.5 };
+    const policyStats = { queue: 'redis://h:6379', workers: [{ ...worker, maxInFlight: 64 }] };
+    const workers = async (status: string, stats: object) => {
+      writeRun(join(dir, 'run'), [syntheticTree('a', 5)], { status, policyStats: stats });
+      writeFileSync(join(dir, 'run', 'run.lock'), `${process.pid}\n`);
+      return ((await server().view('run', { run: 'run' })).json() as ViewRunDetail).workers;
+    };
+    expect(await workers('running', policyStats)).toEqual([worker]);
+    expect(await workers('running', { calls: 7 })).toBeUndefined();
+    expect(await workers('done', policyStats)).toBeUndefined();
+  });
+
   it('shows a tree that is broken as such, and the others', async () => {
     writeRun(join(dir, 'run'), [syntheticTree('a', 5)]);
     writeFileSync(join(dir, 'run', 'trees', 'b.json'), '{"id": "b"');

@@ -6,21 +6,26 @@ import { ask, fakeModels, png, post, startService } from './harness.js';
 
 const scorer = fakeScorer(() => 0.5);
 
-it('metrics tell of every replica of the policy', async () => {
-  const models = fakeModels({ scorer });
+it('metrics tell of every replica of policy and reward model', async () => {
+  const replicas: object[] = [];
+  const models = fakeModels({ scorer: { ...scorer, stats: () => ({ replicas }) } });
   const replica = {
     ...{ url: 'http://gpu-0:8000/v1', down: true, state: 'out', requests: 9, failures: 3 },
     ...{ inFlight: 5, calls: 8, strayCalls: 2, probes: 1, ejections: 1, returns: 0 },
   };
+  replicas.push({ ...replica, url: 'http://prm-0:8000/v1', down: false, calls: 4 });
   const host = { ...models.host, stats: async () => ({ replicas: [replica] }) };
   const service = await startService({ models: { ...models, host } });
   const reply = await service.app.inject({ url: '/metrics', headers: { host: 'localhost' } });
-  const label = '{replica="http://gpu-0:8000/v1"}';
+  const label = '{model="policy",replica="http://gpu-0:8000/v1"}';
   for (const [name, value] of Object.entries({
     ...{ up: 0, sequences: 5, calls: 8, stray_calls: 2, failures: 3, ejections: 1 },
   })) {
     expect(reply.body).toContain(`steptree:replica_${name}${label} ${value}\n`);
   }
+  const prmLabel = '{model="prm",replica="http://prm-0:8000/v1"}';
+  expect(reply.body).toContain(`steptree:replica_up${prmLabel} 1\n`);
+  expect(reply.body).toContain(`steptree:replica_calls${prmLabel} 4\n`);
 });
 
 it('metrics count requests, tokens, calls and failures, named as vLLM’s are', async () => {

@@ -121,6 +121,21 @@ describe('the judge', () => {
     ).toMatchObject([{ verdict: 'ungraded', reason: 'judge-unclear' }]);
   });
 
+  it('may be several servers, which stand in for each other and are counted', async () => {
+    const { url, received } = await serve(['Yes']);
+    // Nobody listens at the discard port.
+    const { verifier, judgeReplicas } = checks(`http://127.0.0.1:9, ${url}`, {
+      ...{ judgeMode: 'always', judgeMaxRetries: 2, judgeModel: 'm' },
+    });
+    const problems = Array.from({ length: 8 }, (_, i) => ({ ...problem, id: `p${i}` }));
+    const verdicts = await Promise.all(
+      problems.map((one, i) => verifier.verify(one, [[`Answer: ${i}`]])),
+    );
+    expect(verdicts.flat().map(({ verdict }) => verdict)).toEqual(Array(8).fill('equal'));
+    expect(received).toHaveLength(8);
+    expect(judgeReplicas?.().answers).toMatchObject([{ down: true }, { down: false, calls: 8 }]);
+  });
+
   it('needs a URL, and the key that it was told of', () => {
     expect(() =>
       createAnswerChecks({ verify: {}, judge: options({ judgeMode: 'always' }), judgeUrl: '' }),

@@ -7,7 +7,7 @@ import { createReplica } from './connect.js';
 import { isRefusal } from './continuation.js';
 import { learnFromRefusal } from './dialect.js';
 import { createJsonEndpoint, type JsonEndpointOptions } from './http.js';
-import { openaiOptions } from './options.js';
+import { type ReplicaOptions, replicaOptions } from './options.js';
 import { createReplicaSet, type Replica, type ReplicaSetOptions } from './replicas.js';
 import { withReplicas } from './replicated.js';
 import { type RetryOptions, systemTiming, type Timing } from './retry.js';
@@ -17,6 +17,8 @@ export interface ModelServerSettings extends RetryOptions {
   readonly model?: string | undefined;
   readonly apiKeyEnv?: string | undefined;
   readonly requestTimeoutMs: number;
+  /** How replicas share the calls; default: as those of a policy do. */
+  readonly sharing?: ReplicaOptions;
   /** Start of this server's options, for messages: `judge` for `--judge-model`. */
   readonly flagPrefix: string;
 }
@@ -29,13 +31,9 @@ export interface ModelServerContext {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** How replicas of a reward model share calls. The paths of one problem come together and begin alike,
- *  so a batch of them stays with one replica; how many go out at once the callers decide. */
-const SHARING: ReplicaSetOptions = {
-  ...openaiOptions.parse({}),
-  loadFloor: 16,
-  loadCap: Infinity,
-};
+/** The paths of one problem come together and begin alike, so a batch of them stays with one replica of a
+ *  reward model; how many go out at once the callers decide. */
+const LOAD: Pick<ReplicaSetOptions, 'loadFloor' | 'loadCap'> = { loadFloor: 16, loadCap: Infinity };
 
 const modelList = z.object({ data: z.array(z.object({ id: z.string() })).min(1) });
 
@@ -70,7 +68,8 @@ export function createModelServer(
     after: timing.after,
   };
   const endpoints = [...new Set(urls)].map((url) => createJsonEndpoint(url, options));
-  const replicas = createReplicaSet(endpoints.map(createReplica), SHARING, timing);
+  const sharing = settings.sharing ?? replicaOptions.parse({});
+  const replicas = createReplicaSet(endpoints.map(createReplica), { ...sharing, ...LOAD }, timing);
   const name = endpoints.map((endpoint) => endpoint.url).join(', ');
   const retry = { ...settings, flagPrefix };
 
@@ -100,6 +99,7 @@ export function createModelServer(
         postInDialect(replica, path, body, attemptSignal),
       );
     },
+    replicas: () => replicas.stats(),
     close: async () => {
       replicas.close();
       await Promise.all(endpoints.map((endpoint) => endpoint.close()));

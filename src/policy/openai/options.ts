@@ -6,6 +6,37 @@ export const CONTINUATION_MODES = ['auto', 'prefill', 'restate', 'completions'] 
 /** How a prefix is given to the server; `auto` finds out at start. */
 export type ContinuationMode = (typeof CONTINUATION_MODES)[number];
 
+/** How several servers of one model share its calls: of policies, reward models, critics and judges. */
+export const replicaOptions = z.strictObject({
+  routing: z
+    .enum(ROUTINGS)
+    .default('affinity')
+    .describe(
+      "which replica serves a call: its problem's own (prefix cache), or one by load or turn",
+    ),
+  loadFactor: z
+    .number()
+    .min(1)
+    .default(1.1)
+    .describe('a replica takes calls while it has less than this many times the mean in flight'),
+  ejectAfter: z
+    .int()
+    .min(1)
+    .default(3)
+    .describe('failures in a row after which a replica is left out until it answers a probe'),
+  probeIntervalMs: z
+    .int()
+    .min(0)
+    .default(5_000)
+    .describe('a replica silent for this long, ms, is asked whether it lives; 0 never'),
+  outagePatienceMs: z
+    .int()
+    .min(0)
+    .default(300_000)
+    .describe('how long calls wait while all replicas are down, ms'),
+});
+export type ReplicaOptions = z.infer<typeof replicaOptions>;
+
 /** Options of the `openai` policy host. */
 export const openaiOptions = z.strictObject({
   model: z
@@ -45,32 +76,7 @@ export const openaiOptions = z.strictObject({
     .min(1)
     .default(768)
     .describe('rollouts in flight on one replica; about three times its batch slots'),
-  routing: z
-    .enum(ROUTINGS)
-    .default('affinity')
-    .describe(
-      "which replica serves a call: its problem's own (prefix cache), or one by load or turn",
-    ),
-  loadFactor: z
-    .number()
-    .min(1)
-    .default(1.1)
-    .describe('a replica takes calls while it has less than this many times the mean in flight'),
-  ejectAfter: z
-    .int()
-    .min(1)
-    .default(3)
-    .describe('failures in a row after which a replica is left out until it answers a probe'),
-  probeIntervalMs: z
-    .int()
-    .min(0)
-    .default(5_000)
-    .describe('a replica silent for this long, ms, is asked whether it lives; 0 never'),
-  outagePatienceMs: z
-    .int()
-    .min(0)
-    .default(300_000)
-    .describe('how long calls wait while all replicas are down, ms'),
+  ...replicaOptions.shape,
   requestTimeoutMs: z
     .int()
     .min(1)

@@ -1,5 +1,10 @@
 import { useMemo, useState } from 'preact/hooks';
-import type { ViewCell, ViewProblemRow, ViewRunDetail } from '../../../src/server/view-types.js';
+import type {
+  ViewCell,
+  ViewProblemRow,
+  ViewRunDetail,
+  ViewWorker,
+} from '../../../src/server/view-types.js';
 import { plainLine } from '../model/maths.js';
 import {
   filterRows,
@@ -28,6 +33,7 @@ export function RunPage({ id, query }: { id: string; query: Readonly<Record<stri
     <main class="wide-page filled">
       <RunHead detail={detail} />
       {error && <Failed error={error} />}
+      {detail.workers && <Workers workers={detail.workers} />}
       {detail.cells.length > 0 && <Cells cells={detail.cells} />}
       <Problems detail={detail} query={query} />
     </main>
@@ -98,6 +104,40 @@ function timeLeft({ status, problems, seconds }: ViewRunDetail['run']): string {
   const { done, failed, total } = problems;
   if (status !== 'running' || total === null || seconds === null || done + failed === 0) return '';
   return `about ${duration((seconds / (done + failed)) * (total - done - failed))}`;
+}
+
+function Workers({ workers }: { readonly workers: readonly ViewWorker[] }) {
+  if (workers.length === 0) {
+    return (
+      <p class="quiet">
+        No worker yet: <code>steptree worker --queue …</code> starts one.
+      </p>
+    );
+  }
+  return (
+    <div class="table-box">
+      <table class="rows">
+        <thead>
+          <tr>
+            <th>Worker</th>
+            <th class="num">Problems</th>
+            <th class="num">Rollouts/s</th>
+          </tr>
+        </thead>
+        <tbody>
+          {workers.map(({ name, active, concurrency, rolloutsPerSecond }) => (
+            <tr key={name}>
+              <td>{name}</td>
+              <td class="num">
+                {concurrency === 0 ? `${count(active)}, leaving` : `${active} of ${concurrency}`}
+              </td>
+              <td class="num">{count(rolloutsPerSecond)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 function Cells({ cells }: { readonly cells: readonly ViewCell[] }) {
